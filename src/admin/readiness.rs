@@ -25,7 +25,7 @@ impl<'a> ServiceReadiness<'a> {
     pub(super) fn of_all(snapshot: &'a Snapshot, was_ready: bool) -> Vec<Self> {
         let of = |listed| match listed {
             Listed::Running(service) => Some(Self::of(service, was_ready)),
-            Listed::Inactive(service) => Self::of_inactive(service),
+            Listed::Inactive(service) => Self::of_inactive(service, was_ready),
         };
         snapshot.listed().into_iter().filter_map(of).collect()
     }
@@ -43,14 +43,16 @@ impl<'a> ServiceReadiness<'a> {
         Self { service: &service.name, is_required, is_ready, cause: cause.or(risk) }
     }
 
-    fn of_inactive(service: &'a InactiveService) -> Option<Self> {
+    fn of_inactive(service: &'a InactiveService, was_ready: bool) -> Option<Self> {
         let cause = match service.reason {
             InactiveReason::Disabled => return None,
-            InactiveReason::Misconfigured => Some("its configuration has a mistake".to_owned()),
+            InactiveReason::Misconfigured => "its configuration has a mistake",
+            InactiveReason::AwaitsStore => "the store of its secret does not answer",
         };
-        // It cannot become ready by waiting: with `first`, those that can run serve without it.
-        let is_required = is_required(service.readiness, true);
-        Some(Self { service: &service.name, is_required, is_ready: false, cause })
+        // A mistake does not end by waiting: with `first`, those that can run serve without it.
+        let is_awaited = service.reason == InactiveReason::AwaitsStore;
+        let is_required = is_required(service.readiness, was_ready || !is_awaited);
+        Some(Self { service: &service.name, is_required, is_ready: false, cause: Some(cause.to_owned()) })
     }
 }
 

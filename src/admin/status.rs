@@ -91,7 +91,9 @@ pub(super) struct TokenInputs {
 impl StatusInputs {
     pub(super) fn state(&self) -> ServiceStatus {
         match self.inactive {
-            Some(InactiveReason::Misconfigured) => return ServiceStatus::Misconfigured,
+            Some(InactiveReason::Misconfigured | InactiveReason::AwaitsStore) => {
+                return ServiceStatus::Misconfigured;
+            }
             Some(InactiveReason::Disabled) => return ServiceStatus::Disabled,
             None => {}
         }

@@ -1,17 +1,22 @@
 //! The servers that a configuration names, to be probed without a credential: for `sidekey check --online`.
 
+use std::time::Duration;
+
 use anyhow::Context;
 
 use super::services::ServiceFactory;
 use crate::config;
-use crate::config::{Config, Host, OAuth2, Tls, TokenUrl, Tracing};
+use crate::config::{Config, CredentialServer, Host, OAuth2, ProxyConfig, Tls, TokenUrl, Tracing};
 use crate::credential;
 use crate::diagnose::{ProbeTarget, Role};
 use crate::otel;
 use crate::tls::client::server_name;
 use crate::upstream::{ConnectProbe, EndpointTls};
 
-/// Lists every upstream URL and every token endpoint or issuer, in the order of the file, and the collector of traces. Connects
+/// Limit on connecting to a store of secrets.
+const STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Lists every upstream URL and every token endpoint or issuer, in the order of the file, the stores of secrets, and the collector of traces. Connects
 /// to none of them.
 pub fn probe_targets(config: &Config) -> anyhow::Result<Vec<ProbeTarget>> {
     // Refresh tokens are not needed, so the state directory is not opened.
@@ -29,6 +34,9 @@ pub fn probe_targets(config: &Config) -> anyhow::Result<Vec<ProbeTarget>> {
             let (role, host, probe) = token_endpoint_target(&factory, oauth2)?;
             add(role, host, probe);
         }
+    }
+    for (name, server) in &config.secret_stores {
+        targets.push(store_target(&factory, name, server)?);
     }
     if let Some(tracing) = &config.tracing {
         targets.push(collector_target(&factory, tracing)?);
@@ -48,17 +56,38 @@ fn token_endpoint_target(
             (Role::Issuer, url)
         }
     };
-    let to = host_and_port(&url)?;
+    let (host, probe) = own_request(factory, &url, &oauth2.tls, oauth2.request.proxy.as_ref())?;
+    Ok((role, host, probe))
+}
+
+/// A store of secrets.
+fn store_target(
+    factory: &ServiceFactory,
+    name: &str,
+    server: &CredentialServer,
+) -> anyhow::Result<ProbeTarget> {
+    let (host, probe) = own_request(factory, &server.url, &server.tls, server.proxy.as_ref())?;
+    let (service, role, limit) = (format!("secret_stores.{name}"), Role::SecretStore, STORE_CONNECT_TIMEOUT);
+    Ok(ProbeTarget { service, role, host, probe, limit })
+}
+
+/// How to connect for a request that Sidekey makes for itself: the host and the probe.
+fn own_request(
+    factory: &ServiceFactory,
+    url: &url::Url,
+    tls: &Tls,
+    proxy: Option<&ProxyConfig>,
+) -> anyhow::Result<(String, ConnectProbe)> {
+    let to = host_and_port(url)?;
     let host = format!("{}:{}", to.0, to.1);
-    let is_tls = url.scheme() == "https";
-    let tls = tls(factory, &url, &oauth2.tls)?;
-    let (to, proxy) = match &oauth2.request.proxy {
+    let (is_tls, tls) = (url.scheme() == "https", self::tls(factory, url, tls)?);
+    let (to, proxy) = match proxy {
         None => (to, None),
         // A proxy takes `http://` requests themselves, and opens tunnels for TLS.
         Some(proxy) if !is_tls => ((proxy.host.clone(), proxy.port), None),
         Some(proxy) => (to, Some((proxy.host.clone(), proxy.port, credential::proxy_authorization(proxy)))),
     };
-    Ok((role, host, ConnectProbe::new(to, tls, proxy, factory.resolver.clone())))
+    Ok((host, ConnectProbe::new(to, tls, proxy, factory.resolver.clone())))
 }
 
 /// The server that traces are exported to.

@@ -71,11 +71,12 @@ fn run_server(
         let server = Server::start(&config, passed, args.upgrade).await?;
         // Its secrets stay in memory otherwise, also after a reload has replaced them.
         drop(config);
-        let (path, cache) = (args.config.config.clone(), secrets.clone());
+        let (path, cache, at_end) = (args.config.config.clone(), secrets.clone(), secrets.clone());
         let read = move |last_good: &LastGood| Config::load_usable(&path, &cache, READERS, Some(last_good));
         server.app.manage(args.config.config.clone(), secrets.clone());
         server.app.watch(Box::new(read), secrets, log);
         server.run().await;
+        let _ = tokio::task::spawn_blocking(move || at_end.close()).await;
         Ok(())
     })
 }

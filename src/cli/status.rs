@@ -69,7 +69,7 @@ fn show(args: &Args, document: &Value) -> Result<bool, String> {
     let services = document["services"].as_array().map_or(&only[..], Vec::as_slice);
     let text = match (args.json, &args.service) {
         (true, _) => format!("{document:#}\n"),
-        (false, None) => table(services),
+        (false, None) => table(services) + &stale(document),
         (false, Some(_)) => details(document),
     };
     let mut out = io::stdout().lock();
@@ -96,6 +96,17 @@ fn table(services: &[Value]) -> String {
     let (first, second) = (width(0), width(1));
     let lines = rows.iter().map(|[name, state, what]| format!("{name:<first$}  {state:<second$}  {what}"));
     lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// The secrets that are in use although their sources fail.
+fn stale(document: &Value) -> String {
+    let stale = document["config"]["stale_secrets"].as_array().into_iter().flatten();
+    let line = |secret: &Value| {
+        let places = secret["used_by"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let places = places.collect::<Vec<_>>().join(", ");
+        format!("stale secret: {places}, since {}: {}\n", text(secret, "since"), text(secret, "error"))
+    };
+    stale.map(line).collect()
 }
 
 fn details(service: &Value) -> String {

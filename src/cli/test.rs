@@ -75,8 +75,8 @@ pub(super) fn test(args: &Args) -> ExitCode {
 
 /// Every service that is enabled.
 fn all(config: &Config) -> Vec<&str> {
-    let misconfigured = |service: &&InactiveService| service.reason == InactiveReason::Misconfigured;
-    let inactive = config.inactive.iter().filter(misconfigured).map(|service| service.name.as_str());
+    let is_enabled = |service: &&InactiveService| service.reason != InactiveReason::Disabled;
+    let inactive = config.inactive.iter().filter(is_enabled).map(|service| service.name.as_str());
     config.services.iter().map(|service| service.name.as_str()).chain(inactive).collect()
 }
 

@@ -6,6 +6,7 @@ use crate::config::http_url;
 use crate::config::http_url::{HTTP_URL, UrlPolicy};
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::{Format, Key};
+use crate::config::reader::value::Value;
 use crate::config::service::proxy;
 use crate::config::service::proxy::{PROXY, ProxyConfig};
 use crate::config::tls::client;
@@ -28,6 +29,9 @@ pub struct CredentialServer {
 /// The key of its URL.
 pub const API_URL: Key = Key::optional("api_url", HTTP_URL, "URL of its API.");
 
+/// The key of the URL of a store of secrets.
+pub const STORE_URL: Key = Key::optional("url", HTTP_URL, "URL of its API.");
+
 /// The key of TLS toward it.
 pub const SERVER_TLS: Key = Key::optional("tls", TLS, "TLS toward that URL.");
 /// The key of the forward proxy to it.
@@ -44,14 +48,34 @@ impl CredentialServer {
 
     /// Reads the URL at this key, and the keys beside it. `default` is the URL without it, which is from `place`.
     pub fn read_at(mapping: &mut Mapping<'_>, key: &'static Key, default: &str, place: &str) -> Option<Self> {
+        let value = mapping.optional(key.name);
+        Self::read_url(mapping, value.as_ref(), |mapping, policy| {
+            let default = http_url::parse(default, policy);
+            default.map_err(|error| mapping.value().error(format!("{place}: {error}"))).ok()
+        })
+    }
+
+    /// Reads `url` of a store of secrets, and the keys beside it. Without a default it is required. Returns `None` only with an
+    /// error on the report.
+    pub fn read_store(mapping: &mut Mapping<'_>, default: Option<Url>) -> Option<Self> {
+        let value = match default {
+            None => mapping.required(STORE_URL.name),
+            Some(_) => mapping.optional(STORE_URL.name),
+        };
+        Self::read_url(mapping, value.as_ref(), |_, _| default)
+    }
+
+    fn read_url(
+        mapping: &mut Mapping<'_>,
+        url: Option<&Value<'_>>,
+        default: impl FnOnce(&Mapping<'_>, &UrlPolicy) -> Option<Url>,
+    ) -> Option<Self> {
         let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean());
         let plaintext = plaintext.unwrap_or_default();
         let policy = UrlPolicy { plaintext, query: false };
-        let url = match mapping.optional(key.name) {
+        let url = match url {
             Some(value) => value.parse(|text| http_url::parse(text, &policy)),
-            None => http_url::parse(default, &policy)
-                .map_err(|error| mapping.value().error(format!("{place}: {error}")))
-                .ok(),
+            None => default(mapping, &policy),
         };
         let is_https = url.as_ref().map(|url| url.scheme() == "https");
         let tls = mapping.optional("tls");

@@ -20,10 +20,11 @@ use super::reader::table::{Format, Key, Keys};
 use super::reader::value::Value;
 use super::readers::Readers;
 use super::reload::Reload;
+use super::secret_stores::SECRET_STORES;
 use super::service::entry;
 use super::service::entry::{DEFAULTS, SERVICES, Shared};
 use super::tracing::settings as tracing;
-use super::{browser_origins, downstream_timeouts, hardening, log, reload, shutdown, state};
+use super::{browser_origins, downstream_timeouts, hardening, log, reload, secret_stores, shutdown, state};
 
 /// The tables of the file as a whole.
 pub(super) const FILE: &[Keys] = &[KEYS];
@@ -46,6 +47,11 @@ const KEYS: Keys = &[
         "credentials",
         CREDENTIALS,
         "Credentials that several services share; named with `auth: { use: NAME }`.",
+    ),
+    Key::optional(
+        "secret_stores",
+        SECRET_STORES,
+        "Servers that secrets are read from, by name: Vault or OpenBao, and AWS Secrets Manager.",
     ),
     Key::optional("callers", CALLERS, "Who may call, by name, and what each caller is known by."),
     Key::optional("roles", ROLES, "Which callers may use which services, and how."),
@@ -122,6 +128,8 @@ pub(super) struct MainFile<'a> {
     pub(super) roles: Option<Value<'a>>,
     /// The value of `intercept`.
     pub(super) intercept: Option<Value<'a>>,
+    /// The value of `secret_stores`.
+    pub(super) stores: Option<Value<'a>>,
     pub(super) shared: Shared<'a>,
     /// The addresses of the top level.
     pub(super) addresses: ListenAddresses,
@@ -139,6 +147,9 @@ pub(super) fn read<'a>(root: &Value<'a>, readers: Readers) -> Option<MainFile<'a
     let services = if has_include { mapping.optional("services") } else { mapping.required("services") };
     let services =
         services.map_or_else(|| has_include.then(Vec::new), |value| services_of(&value, has_include));
+    // Before every secret.
+    let stores = mapping.optional("secret_stores");
+    let store_servers = stores.as_ref().map(|value| secret_stores::read(value, readers.stores));
     let credentials = mapping.optional("credentials");
     let via = mapping.optional("via").and_then(|value| value.boolean());
     let shared = Shared {
@@ -193,6 +204,7 @@ pub(super) fn read<'a>(root: &Value<'a>, readers: Readers) -> Option<MainFile<'a
         state,
         reload,
         upgrade_sock,
+        secret_stores: store_servers.unwrap_or_default(),
         hardening: hardening.unwrap_or_default(),
         threads,
         max_connections: max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS),
@@ -201,7 +213,7 @@ pub(super) fn read<'a>(root: &Value<'a>, readers: Readers) -> Option<MainFile<'a
         files: Vec::new(),
     };
     let intercept = intercept_value;
-    Some(MainFile { config, services: services?, callers, roles, intercept, shared, addresses })
+    Some(MainFile { config, services: services?, callers, roles, intercept, stores, shared, addresses })
 }
 
 /// Reads an included file: its services.

@@ -34,6 +34,8 @@ pub struct InactiveService {
 pub enum InactiveReason {
     /// Its configuration has a mistake, or its secret cannot be read.
     Misconfigured,
+    /// Nothing is wrong but that the store of a secret of it does not answer. It is tried again.
+    AwaitsStore,
     /// `enabled: false`
     Disabled,
 }

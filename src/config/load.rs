@@ -26,6 +26,7 @@ use super::reader::table::Format;
 use super::reader::tree::{Kind, Node};
 use super::reader::value::Value;
 use super::readers::Readers;
+use super::secret_stores;
 use super::selection::Selection;
 use super::service::claimed::Claimed;
 use super::settle::{FileServices, Settled, settle};
@@ -221,8 +222,10 @@ impl Mistakes<'_> {
         match self {
             _ if config.problems.is_empty() => true,
             Self::Reject => false,
-            // A process that serves nothing because of a mistake does not start.
-            Self::HoldBack(last_good) => last_good.is_some() || !config.services.is_empty(),
+            // A process that serves nothing because of a mistake does not start. A store of secrets may answer later.
+            Self::HoldBack(last_good) => {
+                last_good.is_some() || !config.services.is_empty() || config.is_waiting_for_a_store()
+            }
         }
     }
 }
@@ -242,7 +245,7 @@ fn read_all<'a>(
         _ => &none,
     };
     let value = |root, tables| Value::root(root, report, Format::Keys(tables), readers.sources);
-    let MainFile { mut config, services, callers, roles, intercept, mut shared, addresses } =
+    let MainFile { mut config, services, callers, roles, intercept, stores, mut shared, addresses } =
         file::read(&value(root, FILE), readers)?;
     manage::settle(&mut config.admin, root, folder, report);
     let mut claimed = Claimed::default();
@@ -274,6 +277,9 @@ fn read_all<'a>(
     let (callers, roles) = access::read(callers.as_ref(), roles.as_ref(), &ServiceNames { known, is_strict });
     access::remove_credentials_of_callers(&mut settled.services, &callers);
     shared.credentials.report_unused();
+    if let Some(stores) = &stores {
+        secret_stores::report_unused(stores);
+    }
     if let (Some(value), Some(intercept)) = (&intercept, &config.intercept) {
         name_constraints::warn_of_hosts_outside(value, intercept, &settled.services);
     }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::callers::audit::AuditConfig;
 use super::callers::caller::CallerConfig;
 use super::callers::role::RoleConfig;
+use super::credential_server::CredentialServer;
 use super::downstream_timeouts::DownstreamTimeouts;
 use super::hardening::Hardening;
 use super::inactive::{InactiveReason, InactiveService, LastGood, Problem, Subject};
@@ -61,6 +62,8 @@ pub struct Config {
     pub upgrade_sock: Option<PathBuf>,
     /// Persistence of refresh tokens, if enabled.
     pub state: Option<State>,
+    /// The names and the servers of the stores of secrets.
+    pub secret_stores: Vec<(String, CredentialServer)>,
     /// Whether the process is restricted.
     pub hardening: Hardening,
     /// Number of worker threads of the data plane; by default one per core.
@@ -83,11 +86,20 @@ impl Config {
         let is_of = |problem: &&Problem| problem.subject == Subject::Service(name.to_owned());
         Some(match (service.reason, self.problems.iter().find(is_of)) {
             (InactiveReason::Disabled, _) => format!("the service `{name}` is disabled (`enabled: false`)"),
+            (InactiveReason::AwaitsStore, problem) => {
+                let errors = problem.map(ToString::to_string).unwrap_or_default();
+                format!("the service `{name}` waits for a store of secrets:\n{errors}")
+            }
             (InactiveReason::Misconfigured, problem) => {
                 let errors = problem.map(ToString::to_string).unwrap_or_default();
                 format!("the configuration of the service `{name}` has a mistake:\n{errors}")
             }
         })
+    }
+
+    /// Whether a service is held back by nothing but a store of secrets that does not answer.
+    pub(super) fn is_waiting_for_a_store(&self) -> bool {
+        self.inactive.iter().any(|service| service.reason == InactiveReason::AwaitsStore)
     }
 
     /// What a reload keeps of it.

@@ -8,6 +8,7 @@ use super::reader::schema::Schema;
 use super::reader::table::Keys;
 use super::reader::value::SourceKinds;
 use super::readers::Readers;
+use super::secret_stores::StoreKinds;
 
 /// The schema of the main file, with these kinds of credentials and sources of secrets.
 pub fn schema(readers: Readers) -> Value {
@@ -30,6 +31,7 @@ fn of_file(tables: &[Keys], title: &str, readers: Readers) -> Value {
     let kind = |kind: &AuthKind| schema.refer(kind.name, |schema| credential(kind, schema));
     let kinds: Vec<_> = readers.kinds.iter().map(kind).collect();
     schema.refer("secret", |schema| secret(readers.sources, schema));
+    schema.refer("secret_store", |schema| secret_store(readers.stores, schema));
     schema.refer("credential", |_| {
         json!({
             "description": "What is injected into requests.",
@@ -62,4 +64,17 @@ fn secret(sources: SourceKinds, schema: &mut Schema) -> Value {
         json!({ "type": "string", "description": "The secret itself: allowed, and `sidekey check` warns." })
     }));
     json!({ "description": "One secret value, and where it is read from.", "anyOf": forms })
+}
+
+/// A store of secrets: `type`, and the keys of that kind.
+fn secret_store(stores: StoreKinds, schema: &mut Schema) -> Value {
+    let mut forms = Vec::new();
+    for store in stores {
+        let mut form = schema.mapping(&[store.keys]);
+        form["properties"]["type"] = json!({ "description": "The kind of store.", "const": store.name });
+        let required = form["required"].as_array().cloned().unwrap_or_default();
+        form["required"] = std::iter::once(json!("type")).chain(required).collect();
+        forms.push(form);
+    }
+    json!({ "description": "A server that secrets are read from.", "oneOf": forms })
 }

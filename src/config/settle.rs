@@ -202,6 +202,9 @@ impl Settled {
                 self.services.push(service);
                 return;
             }
+            (_, true) if !errors.is_empty() && errors.iter().all(|error| error.is_passing) => {
+                InactiveReason::AwaitsStore
+            }
             (_, true) => InactiveReason::Misconfigured,
             (_, false) => InactiveReason::Disabled,
         };

@@ -33,6 +33,7 @@ mod signature;
 mod signer;
 pub mod sources;
 mod stored;
+pub mod stores;
 mod strip_url;
 mod token;
 mod token_file;

@@ -20,6 +20,7 @@ use super::kinds::kubernetes::Kubernetes;
 use super::kinds::oauth2::OAuth2;
 use super::several::Several;
 use super::sources::SOURCES;
+use super::stores::STORES;
 use super::{Credential, Rejection};
 use crate::config::{Auth, AuthKind, Readers};
 use crate::refresh::SourceError;
@@ -46,8 +47,8 @@ pub const KINDS: &[Entry] = &[
     Entry::of::<Kubernetes>(),
 ];
 
-/// The kinds, and the sources of secrets, as the configuration knows them.
-pub const READERS: Readers = Readers { kinds: &auth_kinds(), sources: SOURCES };
+/// The kinds, the sources of secrets and their stores, as the configuration knows them.
+pub const READERS: Readers = Readers { kinds: &auth_kinds(), sources: SOURCES, stores: STORES };
 
 const fn auth_kinds() -> [AuthKind; KINDS.len()] {
     let mut kinds = [KINDS[0].auth; KINDS.len()];

@@ -73,7 +73,7 @@ impl<'a> Failure<'a> {
             }
             Self::Tls(cause) => return tls_suggestions(cause, role),
             Self::ConnectTimeout => {
-                let limit = if role == Role::Collector { "" } else { " `timeouts.connect` is the limit." };
+                let limit = if matches!(role, Role::Collector | Role::SecretStore) { "" } else { " `timeouts.connect` is the limit." };
                 format!("A firewall that drops packets looks like this, and so does an overloaded server.{limit}")
             }
             Self::Silent => {
@@ -134,6 +134,7 @@ fn tls_suggestions(cause: &str, role: Role) -> Vec<String> {
             suggestions
                 .push("This is about `tls` under `auth`; that of the service is for the upstream.".into());
         }
+        Role::SecretStore => suggestions.push("This is about `tls` of the store.".into()),
         Role::Collector => suggestions.push("This is about `tls` under `tracing`.".into()),
     }
     suggestions

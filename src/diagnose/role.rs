@@ -9,6 +9,8 @@ pub enum Role {
     TokenEndpoint,
     /// `issuer`
     Issuer,
+    /// `url` of an entry of `secret_stores`
+    SecretStore,
     /// `tracing.otlp_endpoint`
     Collector,
 }
@@ -20,6 +22,7 @@ impl Role {
             Self::Upstream => "upstream",
             Self::TokenEndpoint => "token endpoint",
             Self::Issuer => "issuer",
+            Self::SecretStore => "secret store",
             Self::Collector => "collector",
         }
     }
@@ -30,6 +33,7 @@ impl Role {
             Self::Upstream => "upstream",
             Self::TokenEndpoint => "token_url",
             Self::Issuer => "issuer",
+            Self::SecretStore => "url",
             Self::Collector => "otlp_endpoint",
         }
     }

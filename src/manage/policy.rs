@@ -66,6 +66,11 @@ impl<'f> Policy<'f> {
             Reference::Command(_) => {
                 "a command cannot be written here, because the process would run it; use `sidekey add` or `sidekey edit`".into()
             }
+            Reference::Stored(_) => {
+                "only a secret of a store that a service uses already can be chosen here, written as it is there; use `sidekey add` or \
+                 `sidekey edit`"
+                    .into()
+            }
             Reference::Elsewhere(_) => {
                 "`from` cannot be written here, because it uses what the caller or the machine has; use `sidekey edit`".into()
             }

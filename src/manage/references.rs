@@ -1,5 +1,5 @@
-//! What the text of a service refers to: files, variables of the environment, commands, what the caller or the machine has, listening
-//! addresses.
+//! What the text of a service refers to: files, variables of the environment, commands, secrets in stores, what the caller or the machine
+//! has, listening addresses.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +16,8 @@ pub(super) enum Reference {
     Variable(String),
     /// A command, as text.
     Command(String),
+    /// A secret in a store, as text.
+    Stored(String),
     /// What the caller or the machine has (`from`), with the keys beside it, as text: a token of the caller, the keys of a role.
     Elsewhere(String),
     /// The identity of the machine or its platform: a credential of some kinds, as text.
@@ -23,6 +25,9 @@ pub(super) enum Reference {
     /// An address that is listened on, as text.
     Listen(String),
 }
+
+/// The sources whose secrets are in a store.
+const STORED: [&str; 2] = ["vault", "aws_secrets_manager"];
 
 /// A reference, and the path of the key that has it.
 pub(super) type Found = (String, Reference);
@@ -36,7 +41,7 @@ pub(super) fn of_service(service: &Value) -> Vec<Found> {
     found
 }
 
-/// Every file and variable that the services and shared credentials of a file refer to.
+/// Every file, variable and secret in a store that the services and shared credentials of a file refer to.
 pub(super) fn of_file(root: &Value) -> BTreeSet<Reference> {
     let mut found = Vec::new();
     for section in ["services", "credentials", "defaults"] {
@@ -44,7 +49,9 @@ pub(super) fn of_file(root: &Value) -> BTreeSet<Reference> {
             collect(section, value, &mut found);
         }
     }
-    let is_kept = |reference: &Reference| matches!(reference, Reference::File(_) | Reference::Variable(_));
+    let is_kept = |reference: &Reference| {
+        matches!(reference, Reference::File(_) | Reference::Variable(_) | Reference::Stored(_))
+    };
     found.into_iter().map(|(_, reference)| reference).filter(is_kept).collect()
 }
 
@@ -64,6 +71,7 @@ fn collect(path: &str, value: &Value, found: &mut Vec<Found>) {
                     "type" if value.as_str().is_some_and(is_of_platform) => {
                         found.push(reference(Reference::Platform(text_of(mapping))));
                     }
+                    _ if STORED.contains(&key) => found.push(reference(Reference::Stored(text_of(value)))),
                     "from" => found.push(reference(Reference::Elsewhere(text_of(mapping)))),
                     "env" => found.extend(texts(value).map(Reference::Variable).map(reference)),
                     "file" => found.extend(texts(value).map(Reference::File).map(reference)),
@@ -118,6 +126,7 @@ headers: { set: { x: 'a ${X}' } }
 auth:
   <<: { token: { file: /t } }
   previous: !any { exec: [cat, /x] }
+  secret: { vault: { path: secret/crm, field: token } }
   name: { env: NAME }
   subject_token: { from: caller }
   inner: { type: kubernetes }
@@ -134,6 +143,7 @@ auth:
             ("headers.set.x", variable("X")),
             ("auth.<<.token", file("/t")),
             ("auth.previous", Reference::Command("- cat\n- /x\n".into())),
+            ("auth.secret", Reference::Stored("path: secret/crm\nfield: token\n".into())),
             ("auth.name", variable("NAME")),
             ("auth.subject_token", Reference::Elsewhere("from: caller\n".into())),
             ("auth.inner", Reference::Platform("type: kubernetes\n".into())),

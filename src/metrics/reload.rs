@@ -13,6 +13,8 @@ pub struct ReloadMetrics {
     config_last_success: Gauge,
     config_in_use: IntGauge,
     secret_total: IntCounterVec,
+    secrets_stale: IntGauge,
+    secrets_stale_since: Gauge,
     certificate_total: IntCounterVec,
     certificate_in_use: IntGauge,
 }
@@ -62,6 +64,16 @@ impl ReloadMetrics {
             "Whether the last attempt to reload the certificate files was successful.",
         )?;
         certificate_in_use.set(1);
+        let secrets_stale = IntGauge::new(
+            "sidekey_stale_secrets",
+            "Number of secrets that stay in use although their source fails.",
+        )?;
+        let secrets_stale_since = Gauge::new(
+            "sidekey_stale_secrets_oldest_timestamp_seconds",
+            "When the source failed of the secret that is stale for the longest time, as Unix time; 0 if none is.",
+        )?;
+        registry.register(Box::new(secrets_stale.clone()))?;
+        registry.register(Box::new(secrets_stale_since.clone()))?;
         registry.register(Box::new(config_in_use.clone()))?;
         registry.register(Box::new(certificate_in_use.clone()))?;
         Ok(Self {
@@ -69,6 +81,8 @@ impl ReloadMetrics {
             config_last_success,
             config_in_use,
             secret_total,
+            secrets_stale,
+            secrets_stale_since,
             certificate_total,
             certificate_in_use,
         })
@@ -93,6 +107,14 @@ impl ReloadMetrics {
     /// Counts a reload of a changed secret.
     pub fn secret_reloaded(&self, success: bool) {
         self.secret_total.with_label_values(&[result(success)]).inc();
+    }
+
+    /// Sets the number of secrets whose sources fail, each with when that began.
+    pub fn secrets_stale(&self, since: &[SystemTime]) {
+        let count = i64::try_from(since.len()).unwrap_or(i64::MAX);
+        self.secrets_stale.set(count);
+        let oldest = since.iter().min().and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        self.secrets_stale_since.set(oldest.unwrap_or_default().as_secs_f64());
     }
 
     /// Counts a reload of changed certificate files.

@@ -91,7 +91,8 @@ mod tests {
     fn certificate_failure_counts_once_until_it_is_over() {
         let registry = Registry::new();
         let metrics = Metrics::new(&registry).unwrap().reload();
-        let status = ReloadStatus { last_success: SystemTime::now(), failing: None, certificates: None };
+        let (last_success, stale_secrets) = (SystemTime::now(), Vec::new());
+        let status = ReloadStatus { last_success, failing: None, certificates: None, stale_secrets };
         let status = Arc::new(Mutex::new(status));
         let mut certificates = Certificates::new(status.clone(), metrics);
         let reloaded = |what: &str, result: Result<(), &str>| Reloaded {

@@ -36,7 +36,8 @@ impl Reloader {
 /// disk is in use.
 pub fn new(metrics: ReloadMetrics, is_complete: bool) -> (Reloader, Watcher) {
     let (sender, requests) = mpsc::channel(1);
-    let status = ReloadStatus { last_success: SystemTime::now(), failing: None, certificates: None };
+    let (last_success, stale_secrets) = (SystemTime::now(), Vec::new());
+    let status = ReloadStatus { last_success, failing: None, certificates: None, stale_secrets };
     let status = Arc::new(Mutex::new(status));
     metrics.started(is_complete);
     (Reloader { requests: sender, status: status.clone() }, Watcher::new(requests, status, metrics))

@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use crate::secret::StaleSecret;
+
 /// The state of reloading.
 #[derive(Debug, Clone)]
 pub struct ReloadStatus {
@@ -11,6 +13,8 @@ pub struct ReloadStatus {
     pub failing: Option<ReloadFailure>,
     /// Why certificate files on disk are not those in use, if they are not.
     pub certificates: Option<ReloadFailure>,
+    /// The secrets that are in use although their sources fail.
+    pub stale_secrets: Vec<StaleSecret>,
 }
 
 /// Why what is on disk is not what is in use.

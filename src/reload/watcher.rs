@@ -80,6 +80,7 @@ impl Watcher {
                 () = sleep_until(secrets.next_due()) => None,
             };
             let refreshed = refresh(&secrets, reply.is_some()).await;
+            self.note_stale(&secrets);
             if refreshed.failed && !refreshed.changed {
                 self.metrics.secret_reloaded(false);
             }
@@ -103,6 +104,7 @@ impl Watcher {
             }
             let start = Instant::now();
             let read;
+            secrets.mark_unused();
             (source, read) = read_config(source, target.last_good()).await;
             let has_same_problems = |config: &Config| config.problems == problems;
             if is_retry && self.status.lock().failing.is_none() && read.as_ref().is_ok_and(has_same_problems)
@@ -133,7 +135,10 @@ impl Watcher {
             let certificates = self.certificates.reload(&target).await;
             if let Ok(report) = &mut outcome {
                 report.certificates = certificates;
-                secrets.evict_unused();
+                // A service that runs with its previous settings uses secrets that were not read now.
+                if report.is_complete() {
+                    evict_unused(&secrets).await;
+                }
             }
             let secret_changed = refreshed.changed || changed.contains(&FileKind::Secret);
             self.record(&outcome, had_problems, secret_changed, start.elapsed());
@@ -141,6 +146,13 @@ impl Watcher {
                 let _ = reply.send(outcome);
             }
         }
+    }
+
+    /// Shows which secrets are in use although their sources fail.
+    fn note_stale(&self, secrets: &SecretCache) {
+        let stale = secrets.stale();
+        self.metrics.secrets_stale(&stale.iter().map(|secret| secret.since).collect::<Vec<_>>());
+        self.status.lock().stale_secrets = stale;
     }
 
     /// Updates metrics and status, and logs each change of state once, however often an invalid file is read.
@@ -220,6 +232,13 @@ async fn sleep_until(due: Option<Instant>) {
         Some(due) => sleep(due.saturating_duration_since(Instant::now())).await,
         None => std::future::pending().await,
     }
+}
+
+/// Removes what is not used any more, off the event loop: a lease may have to be ended.
+async fn evict_unused(secrets: &Arc<SecretCache>) {
+    let secrets = secrets.clone();
+    let evict = move || secrets.evict_unused();
+    tokio::task::spawn_blocking(evict).await.expect("removing secrets does not panic");
 }
 
 /// Fetches the secrets that are due, off the event loop.

@@ -1,29 +1,34 @@
 //! Keeps what polled sources gave, so that reading the configuration fetches none of them, and refreshes it in
 //! time.
 
-use std::collections::HashMap;
+mod connections;
+mod kept;
+#[cfg(test)]
+mod tests;
+
+pub use self::connections::StoreConnection;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
-use super::{Fetched, SecretText, Source, SourceError, WatchHint};
-
-/// Time until a source that failed is tried again; its polling interval, if that is shorter.
-const RETRY_INTERVAL: Duration = Duration::from_secs(15);
-/// Shortest time between two fetches, even if a secret expires sooner.
-const MIN_INTERVAL: Duration = Duration::from_secs(1);
-/// Longest time between two fetches.
-const MAX_INTERVAL: Duration = Duration::from_secs(30 * 24 * 3600);
+use self::connections::Connections;
+use self::kept::{Kept, RETRY_INTERVAL};
+use super::{Fetched, Lease, Renewal, SecretText, Source, SourceError, WatchHint};
 
 /// The last value of every source that is polled.
 #[derive(Default)]
 pub struct SecretCache {
     entries: Mutex<HashMap<Source, CacheEntry>>,
+    connections: Connections,
     placeholders: Placeholders,
     draft: Option<Draft>,
+    is_closed: AtomicBool,
 }
 
 /// What a cache for a configuration that is not in use has beside its own entries.
@@ -45,17 +50,35 @@ enum Placeholders {
 
 #[derive(Default)]
 struct CacheEntry {
-    /// `None` if the source was only checked.
+    /// `None` if the source was only checked, or has given nothing yet.
     kept: Option<Kept>,
-    /// Whether it was used since the last [`SecretCache::evict_unused`].
+    /// Why it has given nothing yet, if its server does not answer.
+    missing: Option<Missing>,
+    /// The parts of it that are used, if it is a document.
+    parts: HashSet<Source>,
+    /// The paths in the configuration at which it is used.
+    places: BTreeSet<String>,
+    /// Whether it was used since the last [`SecretCache::mark_unused`].
     used: bool,
+    /// Whether it was found to give a secret.
+    is_checked: bool,
 }
 
-struct Kept {
-    value: SecretText,
-    interval: Duration,
+/// A source that has given nothing yet.
+struct Missing {
+    error: SourceError,
+    failures: u32,
     due: Instant,
-    failing: Option<SourceError>,
+}
+
+impl Missing {
+    fn after(previous: Option<&Self>, error: SourceError) -> Self {
+        let failures = previous.map_or(0, |missing| missing.failures);
+        // From one second to a quarter of a minute, and half of that by chance.
+        let wait = RETRY_INTERVAL.min(Duration::from_secs(1 << failures.min(8)));
+        let due = Instant::now() + wait.mul_f64(1.0 - fastrand::f64() / 2.0);
+        Self { error, failures: failures + 1, due }
+    }
 }
 
 /// The outcome of a refresh.
@@ -67,6 +90,19 @@ pub struct RefreshOutcome {
     pub failed: bool,
 }
 
+/// A secret that stays in use because its source fails.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleSecret {
+    /// The source, as the log has it.
+    pub source: String,
+    /// The paths in the configuration at which it is used.
+    pub places: Vec<String>,
+    /// When the source failed first.
+    pub since: SystemTime,
+    /// Why; no secret.
+    pub error: String,
+}
+
 /// A secret that every format accepts: hexadecimal digits, which are Base64 as well.
 const PLACEHOLDER: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -74,19 +110,25 @@ impl SecretCache {
     /// A cache that fetches nothing: every source gives a placeholder. For checking a configuration where its secrets are
     /// not.
     pub fn with_placeholders() -> Self {
-        Self { placeholders: Placeholders::All, ..Self::default() }
+        Self::new(Placeholders::All, None)
     }
 
     /// A cache that gives a placeholder for every source that gives nothing here, and runs no command. For a program that uses
     /// few of the secrets.
     pub fn lenient() -> Self {
-        Self { placeholders: Placeholders::OfMissing, ..Self::default() }
+        Self::new(Placeholders::OfMissing, None)
     }
 
     /// A cache for reading a configuration as it would be. `typed` has the content of files that do not exist yet. What is polled is
     /// not fetched if `running` has it, and `running` is not changed.
     pub fn for_draft(running: Arc<Self>, typed: HashMap<PathBuf, SecretText>) -> Self {
-        Self { draft: Some(Draft { running, typed }), ..Self::default() }
+        Self::new(Placeholders::None, Some(Draft { running, typed }))
+    }
+
+    fn new(placeholders: Placeholders, draft: Option<Draft>) -> Self {
+        let (entries, connections, is_closed) =
+            (Mutex::default(), Connections::default(), AtomicBool::new(false));
+        Self { entries, connections, placeholders, draft, is_closed }
     }
 
     /// What the draft says of a source.
@@ -100,6 +142,21 @@ impl SecretCache {
             }
             WatchHint::Constant => None,
         }
+    }
+
+    /// The connection to a store that `is_it` finds, or else a new one, as long as a source has it.
+    pub fn connection<C: StoreConnection>(
+        &self,
+        is_it: impl Fn(&C) -> bool,
+        open: impl FnOnce() -> C,
+    ) -> Arc<C> {
+        let running = self.draft.as_ref().and_then(|draft| draft.running.connections.find(&is_it));
+        if let Some(known) = running.or_else(|| self.connections.find(is_it)) {
+            return known;
+        }
+        let new = Arc::new(open());
+        self.connections.add(new.clone());
+        new
     }
 
     /// Whether a source may give a placeholder.
@@ -120,26 +177,57 @@ impl SecretCache {
     }
 
     /// The value of a source. If the source is polled, the one that was fetched last; otherwise, or if there is
-    /// none, fetches it, and blocks.
-    pub fn fetch(&self, source: &Source) -> Result<SecretText, SourceError> {
+    /// none, fetches it, and blocks. `place` is the path in the configuration at which it is used.
+    pub fn fetch(&self, source: &Source, place: &str) -> Result<SecretText, SourceError> {
         if let Some(placeholder) = self.placeholder(source) {
             return Ok(placeholder);
         }
+        match source.document() {
+            Some(document) => source.part_of(&self.fetch_whole(&document, Some(source), place)?),
+            None => self.fetch_whole(source, None, place),
+        }
+    }
+
+    fn fetch_whole(
+        &self,
+        source: &Source,
+        part: Option<&Source>,
+        place: &str,
+    ) -> Result<SecretText, SourceError> {
         if let Some(value) = self.of_draft(source) {
             return Ok(value);
         }
         let WatchHint::Poll(interval) = source.watch() else { return Ok(source.fetch()?.value) };
-        if let Some(entry) = self.entries.lock().get_mut(source)
-            && let Some(kept) = &entry.kept
         {
-            entry.used = true;
-            return Ok(kept.value.clone());
+            let mut entries = self.entries.lock();
+            if let Some(entry) = entries.get_mut(source) {
+                entry.note(part, place);
+                if let Some(kept) = &entry.kept {
+                    return Ok(kept.value.clone());
+                }
+                if let Some(missing) = entry.missing.as_ref().filter(|missing| missing.due > Instant::now()) {
+                    return Err(missing.error.clone());
+                }
+            }
         }
-        let fetched = source.fetch()?;
-        let due = due(interval, &fetched);
-        let kept = Kept { value: fetched.value.clone(), interval, due, failing: None };
-        self.entries.lock().insert(source.clone(), CacheEntry { kept: Some(kept), used: true });
-        Ok(fetched.value)
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(SourceError::passing(format!("{source} is not read any more: Sidekey is stopping")));
+        }
+        let fetched = source.fetch();
+        let mut entries = self.entries.lock();
+        let entry = entries.entry(source.clone()).or_default();
+        entry.note(part, place);
+        match fetched {
+            Ok(fetched) => {
+                let value = fetched.value.clone();
+                entry.keep(interval, fetched);
+                Ok(value)
+            }
+            Err(error) => {
+                entry.miss(&error);
+                Err(error)
+            }
+        }
     }
 
     /// Checks that a source which is fetched again for each use gives a secret now. A polled one is fetched the
@@ -149,260 +237,215 @@ impl SecretCache {
             return Ok(());
         }
         let is_polled = matches!(source.watch(), WatchHint::Poll(_));
-        if is_polled && let Some(entry) = self.entries.lock().get_mut(source) {
+        if is_polled
+            && let Some(entry) = self.entries.lock().get_mut(source)
+            && (entry.is_checked || entry.kept.is_some())
+        {
             entry.used = true;
             return Ok(());
         }
         source.secret()?;
         if is_polled {
-            self.entries.lock().entry(source.clone()).or_default().used = true;
+            let mut entries = self.entries.lock();
+            let entry = entries.entry(source.clone()).or_default();
+            (entry.used, entry.is_checked) = (true, true);
         }
         Ok(())
     }
 
-    /// Removes the sources that were not used since the last call.
+    /// Begins a reading of the configuration: what it does not use can be removed after it.
+    pub fn mark_unused(&self) {
+        self.entries.lock().values_mut().for_each(|entry| entry.used = false);
+    }
+
+    /// Removes the sources that were not used since the last [`mark_unused`](Self::mark_unused), and ends their leases and the connections that no source
+    /// has any more. Blocks.
     pub fn evict_unused(&self) {
-        self.entries.lock().retain(|_, entry| std::mem::take(&mut entry.used));
+        let unused: Vec<_> = {
+            let mut entries = self.entries.lock();
+            entries.extract_if(|_, entry| !entry.used).collect()
+        };
+        for (_, entry) in &unused {
+            entry.release();
+        }
+        drop(unused);
+        self.connections.close_unused();
+    }
+
+    /// Ends every lease and every connection, because the process ends. Blocks, for a bounded time.
+    pub fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        let entries = std::mem::take(&mut *self.entries.lock());
+        entries.values().for_each(CacheEntry::release);
+        self.connections.close();
     }
 
     /// When the next source is due.
     pub fn next_due(&self) -> Option<Instant> {
-        self.entries.lock().values().filter_map(|entry| Some(entry.kept.as_ref()?.due)).min()
+        self.entries.lock().values().filter_map(CacheEntry::due).min()
+    }
+
+    /// The secrets that stay in use although their sources fail, by the first place of each.
+    pub fn stale(&self) -> Vec<StaleSecret> {
+        let entries = self.entries.lock();
+        let stale = entries.iter().filter_map(|(source, entry)| {
+            let failing = entry.kept.as_ref()?.failing.as_ref()?;
+            Some(StaleSecret {
+                source: format!("{source:?}"),
+                places: entry.places.iter().cloned().collect(),
+                since: failing.since,
+                error: failing.error.to_string(),
+            })
+        });
+        let mut stale: Vec<_> = stale.collect();
+        stale.sort_by(|one, other| (&one.places, &one.source).cmp(&(&other.places, &other.source)));
+        stale
     }
 
     /// Fetches from the sources that are due, or from all of them. Blocks.
     pub fn refresh(&self, all: bool) -> RefreshOutcome {
         let now = Instant::now();
-        let is_due = |entry: &CacheEntry| entry.kept.as_ref().is_some_and(|kept| all || kept.due <= now);
-        let due: Vec<_> = self
-            .entries
-            .lock()
-            .iter()
-            .filter(|(_, entry)| is_due(entry))
-            .map(|(source, _)| source.clone())
-            .collect();
+        let is_due = |entry: &CacheEntry| entry.due().is_some_and(|due| all || due <= now);
+        let due: Vec<_> = {
+            let mut entries = self.entries.lock();
+            let due = entries.iter_mut().filter(|(_, entry)| is_due(entry));
+            due.map(|(source, entry)| (source.clone(), entry.take_lease())).collect()
+        };
         let mut outcome = RefreshOutcome::default();
-        for source in due {
-            let fetched = source.fetch();
-            if let Some(kept) = self.entries.lock().get_mut(&source).and_then(|entry| entry.kept.as_mut()) {
-                match fetched.and_then(|fetched| kept.replace(&source, fetched)) {
-                    Ok(is_other) => outcome.changed |= is_other,
-                    Err(error) => {
-                        outcome.failed = true;
-                        kept.failed(&source, error);
-                    }
-                }
+        for (source, lease) in due {
+            let again = fetch_again(&source, lease);
+            let mut entries = self.entries.lock();
+            if let Some(entry) = entries.get_mut(&source) {
+                entry.apply(&source, again, &mut outcome);
+            } else {
+                drop(entries);
+                again.release();
             }
         }
         outcome
     }
 }
 
-impl Kept {
-    /// Replaces the value; returns whether it is another one. A value that cannot be used as the previous one was
-    /// is an error.
-    fn replace(&mut self, source: &Source, fetched: Fetched) -> Result<bool, SourceError> {
-        if source.signing_key_of(&self.value, None).is_ok() {
-            source.signing_key_of(&fetched.value, None)?;
-        } else if self.value.clone().into_secret().is_ok() {
-            source.secret_of(fetched.value.clone())?;
-        }
-        if self.failing.take().is_some() {
-            tracing::info!(secret.source = ?source, "secret source succeeded again");
-        }
-        self.due = due(self.interval, &fetched);
-        let is_other = self.value != fetched.value;
-        self.value = fetched.value;
-        Ok(is_other)
-    }
-
-    /// Keeps the value, and logs a new error once.
-    fn failed(&mut self, source: &Source, error: SourceError) {
-        self.due = Instant::now() + RETRY_INTERVAL.min(self.interval.max(MIN_INTERVAL));
-        if self.failing.as_ref() != Some(&error) {
-            tracing::error!(
-                secret.source = ?source,
-                "secret source failed, the previous secret stays in use: {error}"
-            );
-            self.failing = Some(error);
-        }
+/// Leases and logins do not outlive the cache.
+impl Drop for SecretCache {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
-/// When to fetch a value again: well before it expires, at four fifths of its lifetime.
-fn due(interval: Duration, fetched: &Fetched) -> Instant {
-    let life = fetched.expires_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
-    let wait = life.map_or(interval, |life| (life * 4 / 5).min(interval));
-    Instant::now() + wait.clamp(MIN_INTERVAL, MAX_INTERVAL)
+/// The outcome of fetching a value again.
+enum Again {
+    /// It is the same one.
+    Same(Box<dyn Lease>, SystemTime),
+    New(Fetched),
+    /// The lease is that of the previous value.
+    Failed(SourceError, Option<Box<dyn Lease>>),
 }
 
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::fmt;
-    use std::hash::{Hash, Hasher};
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use super::super::SecretSource;
-    use super::*;
-
-    /// A source that gives what a test puts into it.
-    #[derive(Clone, Default)]
-    struct Scripted {
-        value: Arc<Mutex<Option<&'static str>>>,
-        fetches: Arc<AtomicUsize>,
-        is_constant: bool,
-    }
-
-    impl SecretSource for Scripted {
-        fn fetch(&self) -> Result<Fetched, SourceError> {
-            self.fetches.fetch_add(1, Ordering::Relaxed);
-            let value = self.value.lock().ok_or_else(|| SourceError::new("nothing there"))?;
-            Ok(Fetched { value: text(value), expires_at: None })
-        }
-
-        fn watch(&self) -> WatchHint {
-            if self.is_constant { WatchHint::Constant } else { WatchHint::Poll(Duration::from_secs(300)) }
-        }
-    }
-
-    impl PartialEq for Scripted {
-        fn eq(&self, other: &Self) -> bool {
-            Arc::ptr_eq(&self.value, &other.value)
-        }
-    }
-
-    impl Eq for Scripted {}
-
-    impl Hash for Scripted {
-        fn hash<H: Hasher>(&self, state: &mut H) {
-            Arc::as_ptr(&self.value).hash(state);
-        }
-    }
-
-    impl fmt::Debug for Scripted {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("scripted")
-        }
-    }
-
-    impl fmt::Display for Scripted {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("the script")
-        }
-    }
-
-    fn text(value: &str) -> SecretText {
-        SecretText::verbatim(Zeroizing::new(value.to_owned()))
-    }
-
-    #[test]
-    fn polled_source_is_fetched_once_and_kept_on_failure() {
-        let scripted = Scripted::default();
-        let (source, cache) = (Source::new(scripted.clone()), SecretCache::default());
-        let set = |value| *scripted.value.lock() = value;
-        let fetches = || scripted.fetches.load(Ordering::Relaxed);
-        assert!(cache.fetch(&source).is_err(), "nothing to fall back on");
-        set(Some("one"));
-        for _ in 0..2 {
-            assert!(cache.fetch(&source).unwrap() == text("one"));
-        }
-        assert_eq!(fetches(), 2);
-        assert_eq!((cache.refresh(false), fetches()), (RefreshOutcome::default(), 2), "not due");
-        set(Some("two"));
-        assert_eq!(cache.refresh(true), RefreshOutcome { changed: true, failed: false });
-        for unusable in [None, Some(""), Some("two\nlines"), Some("\u{feff}two")] {
-            set(unusable);
-            assert_eq!(cache.refresh(true), RefreshOutcome { changed: false, failed: true }, "{unusable:?}");
-            assert!(cache.fetch(&source).unwrap() == text("two"));
-        }
-        let left = |due: Option<Instant>| due.unwrap().duration_since(Instant::now());
-        assert!(left(cache.next_due()) <= RETRY_INTERVAL);
-        cache.evict_unused();
-        assert!(cache.next_due().is_some());
-        cache.evict_unused();
-        assert!(cache.next_due().is_none());
-    }
-
-    #[test]
-    fn source_without_polling_is_fetched_each_time() {
-        let scripted = Scripted { is_constant: true, ..Scripted::default() };
-        let (source, cache) = (Source::new(scripted.clone()), SecretCache::default());
-        *scripted.value.lock() = Some("one");
-        for _ in 0..2 {
-            assert!(cache.fetch(&source).is_ok() && cache.check(&source).is_ok());
-        }
-        assert_eq!(scripted.fetches.load(Ordering::Relaxed), 4);
-        assert_eq!((cache.next_due(), cache.refresh(true)), (None, RefreshOutcome::default()));
-    }
-
-    #[test]
-    fn checked_source_is_fetched_once_and_not_refreshed() {
-        let scripted = Scripted::default();
-        let (source, cache) = (Source::new(scripted.clone()), SecretCache::default());
-        let fetches = || scripted.fetches.load(Ordering::Relaxed);
-        assert!(cache.check(&source).is_err());
-        *scripted.value.lock() = Some("one");
-        assert!(cache.check(&source).is_ok() && cache.check(&source).is_ok());
-        assert_eq!((fetches(), cache.next_due(), cache.refresh(true)), (2, None, RefreshOutcome::default()));
-        cache.evict_unused();
-        assert!(cache.check(&source).is_ok());
-        assert_eq!(fetches(), 2);
-        // The same source may be a secret as well.
-        assert!(cache.fetch(&source).is_ok() && cache.next_due().is_some());
-    }
-
-    #[test]
-    fn placeholders_are_given_without_a_fetch() {
-        let scripted = Scripted::default();
-        let (source, cache) = (Source::new(scripted.clone()), SecretCache::with_placeholders());
-        let text = cache.fetch(&source).unwrap();
-        assert!(cache.check(&source).is_ok() && text.into_secret().is_ok());
-        assert_eq!(scripted.fetches.load(Ordering::Relaxed), 0);
-    }
-
-    #[test]
-    fn lenient_cache_gives_what_is_there() {
-        let scripted = Scripted { is_constant: true, ..Scripted::default() };
-        let (source, cache) = (Source::new(scripted.clone()), SecretCache::lenient());
-        assert!(cache.fetch(&source).unwrap() == text(PLACEHOLDER));
-        *scripted.value.lock() = Some("one");
-        assert!(cache.fetch(&source).unwrap() == text("one"));
-        let polled = Source::new(Scripted::default());
-        assert!(cache.fetch(&polled).unwrap() == text(PLACEHOLDER));
-    }
-
-    #[test]
-    fn cache_of_a_draft_uses_what_runs_and_does_not_change_it() {
-        let scripted = Scripted::default();
-        let (source, running) = (Source::new(scripted.clone()), Arc::new(SecretCache::default()));
-        *scripted.value.lock() = Some("one");
-        running.fetch(&source).unwrap();
-        *scripted.value.lock() = Some("two");
-        let other = Source::new(Scripted { value: Arc::new(Mutex::new(Some("x"))), ..Scripted::default() });
-        let draft = SecretCache::for_draft(running.clone(), HashMap::new());
-        assert!(draft.fetch(&source).unwrap() == text("one") && draft.check(&source).is_ok());
-        assert!(draft.fetch(&other).unwrap() == text("x"));
-        assert_eq!((scripted.fetches.load(Ordering::Relaxed), running.entries.lock().len()), (1, 1));
-    }
-
-    #[test]
-    fn value_is_due_before_it_expires() {
-        let after = |life: Option<u64>, interval: Duration| {
-            let expires_at = life.map(|seconds| SystemTime::now() + Duration::from_secs(seconds));
-            let fetched = Fetched { value: text("s"), expires_at };
-            due(interval, &fetched)
-                .saturating_duration_since(Instant::now())
-                .as_secs_f64()
-                .round()
-                .to_string()
+impl Again {
+    fn release(self) {
+        let lease = match self {
+            Self::Same(lease, _) => Some(lease),
+            Self::New(fetched) => fetched.lease,
+            Self::Failed(_, lease) => lease,
         };
-        let interval = Duration::from_secs(300);
-        assert_eq!(
-            [None, Some(100), Some(9000), Some(0)].map(|life| after(life, interval)),
-            ["300", "80", "300", "1"]
-        );
-        assert_eq!(after(None, Duration::MAX), MAX_INTERVAL.as_secs().to_string());
+        if let Some(lease) = lease {
+            lease.release();
+        }
+    }
+}
+
+fn fetch_again(source: &Source, lease: Option<Box<dyn Lease>>) -> Again {
+    match lease.as_ref().map(|lease| lease.renew()) {
+        Some(Ok(Renewal::Until(end))) => match lease {
+            Some(lease) => Again::Same(lease, end),
+            None => unreachable!("only a lease is renewed"),
+        },
+        Some(Err(error)) => Again::Failed(error, lease),
+        Some(Ok(Renewal::Ended)) | None => match source.fetch() {
+            Ok(fetched) => Again::New(fetched),
+            Err(error) => Again::Failed(error, lease),
+        },
+    }
+}
+
+impl CacheEntry {
+    /// Notes that it is used.
+    fn note(&mut self, part: Option<&Source>, place: &str) {
+        if !self.used {
+            self.places.clear();
+            self.parts.clear();
+        }
+        self.used = true;
+        self.parts.extend(part.cloned());
+        self.places.insert(place.to_owned());
+    }
+
+    fn due(&self) -> Option<Instant> {
+        match (&self.kept, &self.missing) {
+            (Some(kept), _) => Some(kept.due),
+            (None, Some(missing)) => Some(missing.due),
+            (None, None) => None,
+        }
+    }
+
+    fn take_lease(&mut self) -> Option<Box<dyn Lease>> {
+        self.kept.as_mut().and_then(|kept| kept.lease.take())
+    }
+
+    fn keep(&mut self, interval: Duration, fetched: Fetched) {
+        self.missing = None;
+        self.kept = Some(Kept::new(interval, fetched));
+    }
+
+    /// Notes that there is no value yet. An error that does not pass by itself is found again when the configuration is read.
+    fn miss(&mut self, error: &SourceError) {
+        let missing = || Missing::after(self.missing.as_ref(), error.clone());
+        self.missing = error.is_passing().then(missing);
+    }
+
+    /// Uses what was fetched again.
+    fn apply(&mut self, source: &Source, again: Again, outcome: &mut RefreshOutcome) {
+        let Some(kept) = &mut self.kept else {
+            match (again, source.watch()) {
+                (Again::New(fetched), WatchHint::Poll(interval)) => {
+                    self.keep(interval, fetched);
+                    outcome.changed = true;
+                }
+                (Again::Failed(error, _), _) => {
+                    self.miss(&error);
+                    outcome.failed = true;
+                    // The configuration is read again, so that the other error is reported.
+                    outcome.changed |= !error.is_passing();
+                }
+                _ => {}
+            }
+            return;
+        };
+        let failed = match again {
+            Again::Same(lease, end) => {
+                kept.lease = Some(lease);
+                kept.confirm(source, Some(end));
+                return;
+            }
+            Again::New(fetched) => kept.replace(source, &self.parts, fetched),
+            Again::Failed(error, lease) => {
+                kept.lease = lease;
+                Err(error)
+            }
+        };
+        match failed {
+            Ok(is_other) => outcome.changed |= is_other,
+            Err(error) => {
+                outcome.failed = true;
+                kept.failed(source, error);
+            }
+        }
+    }
+
+    fn release(&self) {
+        if let Some(lease) = self.kept.as_ref().and_then(|kept| kept.lease.as_ref()) {
+            lease.release();
+        }
     }
 }

@@ -7,7 +7,7 @@
 //! signing_key  a key made of such a text
 //! source       what a place that secrets are read from implements; the places are in `credential/sources/`
 //! plain        the configuration itself, as such a place
-//! cache        what sources that are polled gave, and when they are due
+//! cache        what sources that are polled gave, when they are due, and the connections to stores
 //! echoes       secrets that a text repeats
 //! file         reads a regular file, bounded in size
 //! in_time      and in time
@@ -34,7 +34,7 @@ mod source;
 mod text;
 mod write_file;
 
-pub use cache::{RefreshOutcome, SecretCache};
+pub use cache::{RefreshOutcome, SecretCache, StaleSecret, StoreConnection};
 pub use echoes::{Echoes, Masked};
 pub use file::{
     FileError, file_metadata, open_private_file, read_file, read_pem_file, read_private_file, read_to_end,
@@ -46,6 +46,6 @@ pub use invisible::{Character, begins_with_byte_order_mark};
 pub use plain::Plain;
 pub use secret::{InvalidSecret, Secret};
 pub use signing_key::{Algorithm, KeyError, PublicKey, SigningError, SigningKey};
-pub use source::{Fetched, SecretSource, Source, SourceError, WatchHint};
+pub use source::{Fetched, Lease, Renewal, SecretSource, Source, SourceError, WatchHint};
 pub use text::{NotText, SecretText};
 pub use write_file::{replace_file, write_new_file};

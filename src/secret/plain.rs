@@ -10,7 +10,7 @@ pub struct Plain(pub SecretText);
 
 impl SecretSource for Plain {
     fn fetch(&self) -> Result<Fetched, SourceError> {
-        Ok(Fetched { value: self.0.clone(), expires_at: None })
+        Ok(Fetched::lasting(self.0.clone()))
     }
 
     fn watch(&self) -> WatchHint {

@@ -22,6 +22,17 @@ pub trait SecretSource: fmt::Debug + fmt::Display + Eq + Hash + Send + Sync + 's
 
     /// What says that the value may have changed.
     fn watch(&self) -> WatchHint;
+
+    /// The document that the value is a part of, if several values are read at once: a polled source of its own. It is
+    /// cached in place of its parts.
+    fn document(&self) -> Option<Source> {
+        None
+    }
+
+    /// The value, if this is the text of the [document](Self::document).
+    fn part_of(&self, document: &SecretText) -> Result<SecretText, SourceError> {
+        Ok(document.clone())
+    }
 }
 
 /// What a source gave.
@@ -30,6 +41,34 @@ pub struct Fetched {
     pub value: SecretText,
     /// When it expires, if the source says so. Counts for sources that are polled.
     pub expires_at: Option<SystemTime>,
+    /// What keeps it valid, if something does. Counts for sources that are polled.
+    pub lease: Option<Box<dyn Lease>>,
+}
+
+impl Fetched {
+    /// A value that does not expire.
+    pub fn lasting(value: SecretText) -> Self {
+        Self { value, expires_at: None, lease: None }
+    }
+}
+
+/// What keeps a value valid. Dropping it does not end it.
+pub trait Lease: Send + Sync {
+    /// Extends it. May block, for a bounded time.
+    fn renew(&self) -> Result<Renewal, SourceError>;
+
+    /// Ends it, and the value with it. Blocks for a short, bounded time; a failure has no effect, as the lease ends by
+    /// itself.
+    fn release(&self);
+}
+
+/// The outcome of a renewal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Renewal {
+    /// The value stays valid until then.
+    Until(SystemTime),
+    /// It ends soon, or has ended: there is another value to fetch.
+    Ended,
 }
 
 /// What says that the value of a source may have changed.
@@ -46,13 +85,26 @@ pub enum WatchHint {
 
 /// Why a source gave no secret. The text names the place, and never contains the value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct SourceError(String);
+#[error("{message}")]
+pub struct SourceError {
+    message: String,
+    is_passing: bool,
+}
 
 impl SourceError {
     /// An error with this text.
     pub fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+        Self { message: message.into(), is_passing: false }
+    }
+
+    /// An error that says nothing about the configuration: a store does not answer, or cannot serve.
+    pub fn passing(message: impl Into<String>) -> Self {
+        Self { message: message.into(), is_passing: true }
+    }
+
+    /// Whether it may end without a change of the configuration, as it is one of a server.
+    pub fn is_passing(&self) -> bool {
+        self.is_passing
     }
 }
 
@@ -95,8 +147,18 @@ impl Source {
         self.0.watch()
     }
 
+    /// The document that the value is a part of, if there is one.
+    pub fn document(&self) -> Option<Self> {
+        self.0.document()
+    }
+
+    /// The value in the text of the document.
+    pub fn part_of(&self, document: &SecretText) -> Result<SecretText, SourceError> {
+        self.0.part_of(document)
+    }
+
     fn error(&self, error: impl fmt::Display) -> SourceError {
-        SourceError(format!("{self}: {error}"))
+        SourceError::new(format!("{self}: {error}"))
     }
 }
 
@@ -130,6 +192,8 @@ impl Hash for Source {
 trait AnySource: fmt::Debug + fmt::Display + Send + Sync {
     fn fetch(&self) -> Result<Fetched, SourceError>;
     fn watch(&self) -> WatchHint;
+    fn document(&self) -> Option<Source>;
+    fn part_of(&self, document: &SecretText) -> Result<SecretText, SourceError>;
     fn as_any(&self) -> &dyn Any;
     fn is_equal(&self, other: &dyn Any) -> bool;
     fn hash_into(&self, state: &mut dyn Hasher);
@@ -142,6 +206,14 @@ impl<S: SecretSource> AnySource for S {
 
     fn watch(&self) -> WatchHint {
         SecretSource::watch(self)
+    }
+
+    fn document(&self) -> Option<Source> {
+        SecretSource::document(self)
+    }
+
+    fn part_of(&self, document: &SecretText) -> Result<SecretText, SourceError> {
+        SecretSource::part_of(self, document)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -48,6 +48,11 @@ impl SecretText {
         }
     }
 
+    /// The text. Only `credential/` and `oauth2/` may call this.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }

@@ -445,6 +445,9 @@ function render(state) {
   const notices = [
     ['The configuration on disk cannot be used', state.config?.failing, 'the previous one stays in use'],
     ['Certificate files cannot be used', state.config?.certificates_failing, 'their previous content stays in use'],
+    ...(state.config?.stale_secrets ?? []).map((secret) => [
+      `The secret of ${secret.used_by.join(', ')} is stale`, secret, 'the last good one stays in use',
+    ]),
     ...(state.config?.problems ?? []).map((problem) => [
       problem.service ? `The configuration of ${problem.service} has a mistake` : `${problem.file} cannot be used`, problem,
       problem.runs_with_previous_settings ? 'the previous settings stay in use' : 'what has it does not run',

@@ -11,6 +11,7 @@ use crate::admin::status::Severity;
 use crate::config::{Effect, Subject};
 use crate::reload::{ReloadFailure, ReloadStatus};
 use crate::runtime::problem::ConfigProblem;
+use crate::secret::StaleSecret;
 
 /// The services, and the state of Sidekey.
 #[derive(Serialize, ToSchema)]
@@ -59,6 +60,8 @@ struct ConfigView {
     failing: Option<FailingView>,
     /// Why certificate files on disk are not in use, if they cannot be used.
     certificates_failing: Option<FailingView>,
+    /// Secrets that stay in use although their sources fail.
+    stale_secrets: Vec<StaleSecretView>,
     /// Mistakes in services and in included files. The configuration on disk is in use without what has them.
     problems: Vec<ConfigProblemView>,
 }
@@ -105,6 +108,27 @@ struct FailingView {
     error: String,
 }
 
+/// A secret that stays in use although its source fails.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StaleSecret)]
+struct StaleSecretView {
+    /// The source: its kind, and the path or the program.
+    source: String,
+    /// The paths in the configuration at which it is used.
+    used_by: Vec<String>,
+    /// When the source failed first.
+    since: Timestamp,
+    /// What is wrong; no secret.
+    error: String,
+}
+
+impl StaleSecretView {
+    fn of(secret: &StaleSecret) -> Self {
+        let StaleSecret { source, places, since, error } = secret.clone();
+        Self { source, used_by: places, since: Timestamp(since), error }
+    }
+}
+
 impl ConfigView {
     fn of(status: &ReloadStatus, problems: &[ConfigProblem]) -> Self {
         let view = |failing: &Option<ReloadFailure>| {
@@ -116,6 +140,7 @@ impl ConfigView {
             loaded: Timestamp(status.last_success),
             failing: view(&status.failing),
             certificates_failing: view(&status.certificates),
+            stale_secrets: status.stale_secrets.iter().map(StaleSecretView::of).collect(),
             problems: problems.iter().map(ConfigProblemView::of).collect(),
         }
     }

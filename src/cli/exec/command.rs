@@ -198,7 +198,7 @@ async fn run_session(
     let app = App::start(&config)?;
     // Its secrets stay in memory otherwise, also after a reload has replaced them.
     drop(config);
-    let cache = secrets.clone();
+    let (cache, at_end) = (secrets.clone(), secrets.clone());
     app.watch(Box::new(move |_| source(&cache)), secrets, log);
     let child = launcher.pid();
     let code = tokio::select! {
@@ -218,6 +218,7 @@ async fn run_session(
         }
     };
     app.stop().await;
+    let _ = tokio::task::spawn_blocking(move || at_end.close()).await;
     Ok(code)
 }
 

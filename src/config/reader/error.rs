@@ -25,17 +25,21 @@ pub struct Diagnostic {
     pub path: String,
     /// What is wrong and what is allowed; never a value.
     pub message: String,
+    /// Whether it may end without a change of the configuration: a store of secrets does not answer.
+    pub is_passing: bool,
 }
 
 impl Diagnostic {
     pub(crate) fn new(file: &str, location: Location, path: &str, message: impl Into<String>) -> Self {
         let (line, column) = (location.line, location.column);
-        Self { file: file.to_owned(), line, column, path: path.to_owned(), message: message.into() }
+        let (file, path, message) = (file.to_owned(), path.to_owned(), message.into());
+        Self { file, line, column, path, message, is_passing: false }
     }
 
     /// An error of a file as a whole.
     pub(crate) fn whole(file: &str, message: impl Into<String>) -> Self {
-        Self { file: file.to_owned(), line: 0, column: 0, path: String::new(), message: message.into() }
+        let (file, message) = (file.to_owned(), message.into());
+        Self { file, line: 0, column: 0, path: String::new(), message, is_passing: false }
     }
 }
 
@@ -142,7 +146,8 @@ mod tests {
     use super::*;
 
     fn diagnostic(line: usize, path: &str) -> Diagnostic {
-        Diagnostic { file: "s.yaml".into(), line, column: 1, path: path.into(), message: "wrong".into() }
+        let (file, path, message) = ("s.yaml".into(), path.into(), "wrong".into());
+        Diagnostic { file, line, column: 1, path, message, is_passing: false }
     }
 
     #[test]

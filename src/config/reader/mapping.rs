@@ -14,7 +14,7 @@ impl<'a> Value<'a> {
     /// A mapping with the keys of its tables.
     pub fn mapping(&self) -> Option<Mapping<'a>> {
         self.check_format("a mapping", |format| {
-            matches!(format, Format::Keys(_) | Format::Credential | Format::Secret)
+            matches!(format, Format::Keys(_) | Format::Credential | Format::Secret | Format::SecretStore)
         });
         let Kind::Map(entries) = &self.node.kind else {
             self.expected("a mapping (`key: value`)");

@@ -4,8 +4,8 @@
 //! keys and variables (`interpolate`). `value` reads a value, `mapping` a mapping key by key; `report` collects
 //! errors; `suggest` finds the most similar known key. `table` has what a reader reads by, and `schema` makes parts of
 //! the JSON Schema from it. `settings` has what readers asked for. `secret`, `duration`, `size` and `header` read values of these
-//! kinds; `sections` names the sections that hold secrets, and `renamed` the keys that were renamed. A
-//! section's reader is a function from a `Value` to the section's type:
+//! kinds; `stores` has the stores that secrets are read from; `sections` names the sections that hold secrets, and `renamed` the
+//! keys that were renamed. A section's reader is a function from a `Value` to the section's type:
 //!
 //! ```ignore
 //! const KEYS: Keys = &[Key::optional("max_in_flight", Format::Number(1, 1_000), "Requests at a time.")];
@@ -31,6 +31,7 @@ pub mod secret;
 pub(crate) mod sections;
 pub mod settings;
 pub mod size;
+pub(crate) mod stores;
 pub mod suggest;
 pub mod table;
 pub(crate) mod tree;

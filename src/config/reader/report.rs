@@ -1,7 +1,7 @@
 //! Collects errors, warnings and watched files while the configuration is read, so that all errors are
 //! reported at once.
 
-use std::cell::RefCell;
+use std::cell::{RefCell, RefMut};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -11,10 +11,11 @@ use super::interpolate::Environment;
 use super::location::{FileId, Location};
 use super::settings;
 use super::settings::Setting;
+use super::stores::Stores;
 use super::table::{Format, Key};
 use super::tree::Node;
 use crate::config::watched_files::{FileKind, WatchedFile};
-use crate::secret::SecretCache;
+use crate::secret::{SecretCache, SourceError};
 
 /// Where a value is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,6 +39,7 @@ pub(crate) struct Report<'e> {
     names: RefCell<Vec<Rc<str>>>,
     /// Errors that belong to an entry and were found before it is read.
     deferred: RefCell<HashMap<Spot, Vec<Diagnostic>>>,
+    stores: RefCell<Stores>,
 }
 
 impl<'e> Report<'e> {
@@ -52,6 +54,7 @@ impl<'e> Report<'e> {
             settings: None,
             names: RefCell::default(),
             deferred: RefCell::default(),
+            stores: RefCell::default(),
         }
     }
 
@@ -92,6 +95,17 @@ impl<'e> Report<'e> {
 
     pub(crate) fn secrets(&self) -> &'e SecretCache {
         self.secrets
+    }
+
+    /// The stores of secrets, as far as they are read.
+    pub(crate) fn stores(&self) -> RefMut<'_, Stores> {
+        self.stores.borrow_mut()
+    }
+
+    /// Adds the error of a source of secrets.
+    pub(crate) fn source_error(&self, location: Location, path: &str, error: &SourceError) {
+        let found = Diagnostic::new(&self.name(location.file), location, path, error.to_string());
+        self.diagnostics.borrow_mut().push(Diagnostic { is_passing: error.is_passing(), ..found });
     }
 
     pub(crate) fn error(&self, location: Location, path: &str, message: impl Into<String>) {

@@ -101,6 +101,7 @@ impl Schema {
             // The whole schema has the kinds, and the sources.
             Format::Credential => json!({ "$ref": "#/$defs/credential" }),
             Format::Secret => json!({ "$ref": "#/$defs/secret" }),
+            Format::SecretStore => json!({ "$ref": "#/$defs/secret_store" }),
             Format::CredentialKind => json!({ "type": "string" }),
             Format::Json => json!({}),
         }

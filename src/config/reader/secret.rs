@@ -17,13 +17,10 @@ pub const VALUE: Format = Format::AnyOf(&[Format::Text, SECRET]);
 /// Reads a secret.
 pub fn read(value: &Value<'_>) -> Option<Secret> {
     let secret = match stated(value)? {
-        Stated::Text(text) => text.into_secret().map_err(|error| error.to_string()),
-        Stated::Source(source) => {
-            let secret = fetch(value, &source).and_then(|text| source.secret_of(text));
-            secret.map_err(|error| error.to_string())
-        }
+        Stated::Text(text) => text.into_secret().map_err(|error| SourceError::new(error.to_string())),
+        Stated::Source(source) => fetch(value, &source).and_then(|text| source.secret_of(text)),
     };
-    secret.map_err(|error| value.error(error)).ok()
+    secret.map_err(|error| value.source_error(&error)).ok()
 }
 
 /// The warning about a secret that is written in the configuration.
@@ -43,16 +40,29 @@ pub fn any_value(value: &Value<'_>) -> Option<Secret> {
 /// Reads a private key; without an algorithm it is the usual one for the kind of key.
 pub fn signing_key(value: &Value<'_>, algorithm: Option<Algorithm>) -> Option<SigningKey> {
     let key = match stated(value)? {
-        Stated::Text(text) => SigningKey::from_text(&text, algorithm).map_err(|error| error.to_string()),
+        Stated::Text(text) => {
+            SigningKey::from_text(&text, algorithm).map_err(|error| SourceError::new(error.to_string()))
+        }
         Stated::Source(_) if value.report().secrets().has_placeholders() => {
-            SigningKey::placeholder().map_err(|error| error.to_string())
+            SigningKey::placeholder().map_err(|error| SourceError::new(error.to_string()))
         }
         Stated::Source(source) => {
-            let key = fetch(value, &source).and_then(|text| source.signing_key_of(&text, algorithm));
-            key.map_err(|error| error.to_string())
+            fetch(value, &source).and_then(|text| source.signing_key_of(&text, algorithm))
         }
     };
-    key.map_err(|error| value.error(error)).ok()
+    key.map_err(|error| value.source_error(&error)).ok()
+}
+
+/// The source of a value that need not be a secret and is fetched again for each use: text causes no warning.
+pub fn any_source(value: &Value<'_>) -> Option<Source> {
+    if value.is_map() {
+        return source(value);
+    }
+    value.report().note_plain_value(value.node.location);
+    let text = SecretText::verbatim(Zeroizing::new(value.text()?.to_owned()));
+    let source = Source::new(Plain(text));
+    source.secret().map_err(|error| value.source_error(&error)).ok()?;
+    Some(source)
 }
 
 /// The source of a secret that is fetched again for each use. It must give one now.
@@ -61,7 +71,7 @@ pub fn source(value: &Value<'_>) -> Option<Source> {
         Stated::Text(text) => Source::new(Plain(text)),
         Stated::Source(source) => source,
     };
-    value.report().secrets().check(&source).map_err(|error| value.error(error.to_string())).ok()?;
+    value.report().secrets().check(&source).map_err(|error| value.source_error(&error)).ok()?;
     Some(source)
 }
 
@@ -80,7 +90,7 @@ fn fetch(value: &Value<'_>, source: &Source) -> Result<SecretText, SourceError> 
     if let WatchHint::ContentOf(path) = source.watch() {
         value.watch(&path, FileKind::Secret);
     }
-    value.report().secrets().fetch(source)
+    value.report().secrets().fetch(source, value.path())
 }
 
 /// A secret as the configuration states it.

@@ -6,13 +6,14 @@
 /// No message shows an unknown key of these sections, because it may be part of a secret: `{ password: a,b }`
 /// is a mapping with the keys `password` and `b`. A section whose reader reads a secret must be listed here;
 /// reading a secret elsewhere panics in debug builds, and so in every test.
-const SECRET_SECTIONS: [(Option<&str>, &str); 8] = [
+const SECRET_SECTIONS: [(Option<&str>, &str); 9] = [
     (None, "auth"),
     (None, "proxy"),
     (None, "bearer"),
     (None, "jwt"),
     (Some(""), "admin"),
     (Some(""), "credentials"),
+    (Some(""), "secret_stores"),
     (Some(""), "state"),
     (Some("tracing"), "headers"),
 ];
@@ -41,8 +42,9 @@ mod tests {
     fn unknown_and_duplicate_keys_of_secret_sections_are_hidden() {
         for (above, name) in SECRET_SECTIONS {
             let keys = "{ token: CANARY-1,CANARY-2,CANARY-2, password: x,CANARY-3 }";
-            // The keys of `credentials` itself are names that the operator chose.
-            let keys = if name == "credentials" { format!("{{ crm: {keys} }}") } else { keys.to_owned() };
+            // The keys of these sections themselves are names that the operator chose.
+            let is_of_names = ["credentials", "secret_stores"].contains(&name);
+            let keys = if is_of_names { format!("{{ crm: {keys} }}") } else { keys.to_owned() };
             let section = format!("{name}: {keys}");
             let text = match above {
                 None => format!("services: {{ a: {{ upstream: 'https://a.example', {section} }} }}"),

@@ -35,7 +35,8 @@ pub(super) fn of(path: String, key: &Key, node: Option<&Node>) -> Vec<Setting> {
     let Some(node) = node else { return defaults(path, key) };
     let is_secret = is_secret(key.format);
     let mut formats = key.format.alternatives().into_iter();
-    let is_section = formats.any(|format| matches!(format, Format::Keys(_) | Format::Credential));
+    let is_section =
+        formats.any(|format| matches!(format, Format::Keys(_) | Format::Credential | Format::SecretStore));
     if is_section && !is_secret && matches!(node.kind, Kind::Map(_)) {
         return Vec::new();
     }

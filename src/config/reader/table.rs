@@ -114,6 +114,8 @@ pub enum Format {
     Credential,
     /// The name of a kind of credential.
     CredentialKind,
+    /// A store of secrets: a mapping with `type` and the keys of that kind, which the reader allows.
+    SecretStore,
     /// A secret: text, or a mapping with the keys of one source, which the reader allows.
     Secret,
     /// Anything that can be written in JSON.
@@ -204,7 +206,7 @@ impl Format {
     pub(super) fn tables(self) -> &'static [Keys] {
         let mut mappings = self.alternatives().into_iter().filter_map(|format| match format {
             Self::Keys(tables) => Some(tables),
-            Self::Credential | Self::Secret => Some(&[][..]),
+            Self::Credential | Self::Secret | Self::SecretStore => Some(&[][..]),
             _ => None,
         });
         match (mappings.next(), mappings.next()) {

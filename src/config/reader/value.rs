@@ -16,7 +16,7 @@ use super::table::{Format, Key, Keys};
 use super::tree::{Kind, Node};
 use crate::config::exposure;
 use crate::config::watched_files::FileKind;
-use crate::secret::{Character, Source};
+use crate::secret::{Character, SecretCache, Source, SourceError};
 
 /// A value of the file with its path.
 #[derive(Clone)]
@@ -120,6 +120,11 @@ impl<'a> Value<'a> {
         self.report
     }
 
+    /// What polled sources gave, and the connections to stores.
+    pub fn secrets(&self) -> &'a SecretCache {
+        self.report.secrets()
+    }
+
     /// Whether files that are named here are read: not if the configuration is checked where its secrets are not.
     pub(crate) fn reads_files(&self) -> bool {
         !self.report.secrets().has_placeholders()
@@ -138,6 +143,11 @@ impl<'a> Value<'a> {
     /// Reports an error; the message never repeats the value.
     pub fn error(&self, message: impl Into<String>) {
         self.report.error(self.node.location, &self.path, message);
+    }
+
+    /// Reports the error of a source of secrets.
+    pub(super) fn source_error(&self, error: &SourceError) {
+        self.report.source_error(self.node.location, &self.path, error);
     }
 
     /// Reports a warning; the message never repeats the value.

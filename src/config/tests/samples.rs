@@ -1,6 +1,8 @@
 //! Every sample in `config/` is a valid configuration.
 
 use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -9,6 +11,44 @@ use crate::config::*;
 /// Paths in the samples that the test replaces by its own folder.
 const SECRETS: &str = "/run/secrets";
 const CA: &str = "/etc/sidekey/internal-ca.pem";
+
+/// The store of secrets in the samples.
+const STORE: &str = "https://vault.example.com:8200";
+
+/// A store that accepts every login and has every secret. Returns its URL.
+pub(super) fn store() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serve = move || {
+        for stream in listener.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let (mut line, mut length, mut first) = (String::new(), 0, String::new());
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                let lower = line.to_ascii_lowercase();
+                if let Some(value) = lower.strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                if first.is_empty() {
+                    first = line.clone();
+                }
+                line.clear();
+            }
+            reader.read_exact(&mut vec![0; length]).unwrap();
+            let body = if first.contains("/login") {
+                r#"{"auth": {"client_token": "a-token"}}"#
+            } else {
+                r#"{"data": {"token": "from-a-store"}}"#
+            };
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
+            reader.get_mut().write_all(answer.as_bytes()).unwrap();
+        }
+    };
+    std::thread::spawn(serve);
+    url
+}
 
 /// Every sample, with its name.
 pub(super) fn all() -> Vec<(String, String)> {
@@ -34,11 +74,11 @@ fn environment(name: &str) -> Option<OsString> {
 
 #[test]
 fn samples_have_no_errors_or_warnings() {
-    let folder = tempfile::tempdir().unwrap();
+    let (folder, store) = (tempfile::tempdir().unwrap(), store());
     let mut kinds = std::collections::BTreeSet::new();
     let mut count = 0;
     for (name, text) in all() {
-        let text = with_files(&text, folder.path());
+        let text = with_files(&text, folder.path()).replace(STORE, &store);
         let config = Config::parse_with(&text, &name, &environment, crate::credential::READERS);
         let config = config.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(config.warnings, [], "{name}");

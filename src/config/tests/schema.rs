@@ -44,6 +44,11 @@ services:
     tls: {}
 ",
     "services: { a: { upstream: 'https://a.example', auth: { type: bearer, token: { exec: [echo, token] } } } }",
+    // No secret is read from it.
+    "
+secret_stores: { a: { type: vault, url: 'https://a.example', login: { method: token, token: { env: TOKEN } } } }
+services: { a: { upstream: 'https://a.example', auth: { type: bearer, token: { env: TOKEN } } } }
+",
     "
 services:
   a:

@@ -149,7 +149,7 @@ impl SecretSource for TokenInFile {
         let content = read_file(&self.path, MAX_BYTES).map_err(|error| failed(&error))?;
         let text = std::str::from_utf8(&content).map_err(|_| failed(&"not UTF-8 text"))?;
         let token = self.format.token(text).map_err(|error| failed(&error))?;
-        Ok(Fetched { value: SecretText::verbatim(Zeroizing::new(token)), expires_at: None })
+        Ok(Fetched { value: SecretText::verbatim(Zeroizing::new(token)), expires_at: None, lease: None })
     }
 
     fn watch(&self) -> WatchHint {

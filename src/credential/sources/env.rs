@@ -39,7 +39,7 @@ fn read(mapping: &mut Mapping<'_>) -> Option<Source> {
 impl SecretSource for Variable {
     fn fetch(&self) -> Result<Fetched, SourceError> {
         match &self.value {
-            Some(Ok(value)) => Ok(Fetched { value: value.clone(), expires_at: None }),
+            Some(Ok(value)) => Ok(Fetched::lasting(value.clone())),
             Some(Err(error)) => Err(SourceError::new(format!("{self}: {error}"))),
             None => Err(SourceError::new(format!("{self} is not set"))),
         }

@@ -126,14 +126,14 @@ impl Command {
     fn run(&self) -> Result<Fetched, CommandError> {
         let output = process::output(&self.program, &self.arguments, self.timeout)?;
         if !self.json {
-            return Ok(Fetched { value: SecretText::of_content(output)?, expires_at: None });
+            return Ok(Fetched::lasting(SecretText::of_content(output)?));
         }
         let answer: Json = serde_json::from_slice(&output).map_err(|_| CommandError::NotJson)?;
         let expires_at = answer.expires_at.as_ref().map(moment).transpose()?;
         if expires_at.is_some_and(|at| at <= SystemTime::now()) {
             return Err(CommandError::Expired);
         }
-        Ok(Fetched { value: SecretText::verbatim(answer.value), expires_at })
+        Ok(Fetched { value: SecretText::verbatim(answer.value), expires_at, lease: None })
     }
 }
 

@@ -48,7 +48,7 @@ impl SecretSource for SecretFile {
             .map_err(|error| SourceError::new(format!("cannot read {self}: {error}")))?;
         let value =
             SecretText::of_content(content).map_err(|error| SourceError::new(format!("{self}: {error}")))?;
-        Ok(Fetched { value, expires_at: None })
+        Ok(Fetched::lasting(value))
     }
 
     fn watch(&self) -> WatchHint {

@@ -4,6 +4,7 @@ mod env;
 mod exec;
 mod file;
 mod registry;
+mod vault;
 
 pub(super) use file::of_file;
 pub use registry::SOURCES;

@@ -9,6 +9,7 @@ pub(super) fn why(snapshot: &Snapshot, index: usize) -> (&str, ErrorReason) {
     snapshot.inactive_at(index).map_or(("", ErrorReason::UnknownService), |service| {
         let reason = match service.reason {
             InactiveReason::Misconfigured => ErrorReason::Misconfigured,
+            InactiveReason::AwaitsStore => ErrorReason::CredentialUnavailable,
             InactiveReason::Disabled => ErrorReason::Disabled,
         };
         (service.name.as_str(), reason)

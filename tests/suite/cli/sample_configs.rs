@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Pki, Sidekey, openssl};
+use crate::harness::{MockResponse, MockUpstream, Pki, Sidekey, openssl};
 
 /// Folders of secrets and certificates in the samples.
 const FOLDERS: [&str; 2] = ["/run/secrets/", "/etc/sidekey/"];
@@ -50,6 +51,8 @@ async fn check(sample: &Path) {
         all += &content;
         std::fs::write(dir.path().join("services.d").join(file.file_name().unwrap()), content).unwrap();
     }
+    let store = store().await;
+    text = text.replace("https://vault.example.com:8200", &store.url());
     let config = dir.path().join("sample.yaml");
     std::fs::write(&config, &text).unwrap();
     let env: Vec<_> = words_after(&all, "env: ").into_iter().map(|name| (name, "a-secret")).collect();
@@ -57,6 +60,15 @@ async fn check(sample: &Path) {
     let output = Sidekey::command(&["check", "--config", config.to_str().unwrap()], &env).await;
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}: {}", sample.display(), String::from_utf8_lossy(&said));
+}
+
+/// A store of secrets that accepts every login and has every secret.
+async fn store() -> MockUpstream {
+    let store = MockUpstream::plain().await;
+    store.always(MockResponse::json(&json!({
+        "auth": { "client_token": "a-token" }, "data": { "token": "from-a-store" },
+    })));
+    store
 }
 
 /// The name after each occurrence of `prefix`.

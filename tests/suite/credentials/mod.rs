@@ -18,3 +18,4 @@ mod sample_flows;
 mod secret_rotation;
 mod signing_kinds;
 mod token_placement;
+mod vault;

@@ -11,3 +11,5 @@ mod metrics;
 mod nginx;
 mod oidc_grants;
 mod oidc_provider;
+mod openbao;
+mod openbao_leases;

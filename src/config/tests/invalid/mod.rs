@@ -17,6 +17,7 @@ mod platforms;
 mod previous;
 mod protocol;
 mod rules;
+mod secret_stores;
 mod state;
 mod tls;
 mod tokens;
@@ -54,6 +55,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("listener_tls", listener_tls::CASES),
     ("variables", variables::CASES),
     ("state", state::CASES),
+    ("secret_stores", secret_stores::CASES),
 ];
 
 /// Every case of every subject.

@@ -22,7 +22,7 @@ const KINDS: [&str; 10] = [
     "oauth2-basic",
     "oauth2-post",
 ];
-const SOURCES: [&str; 4] = ["plain", "env", "file", "exec"];
+const SOURCES: [&str; 5] = ["plain", "env", "file", "exec", "vault"];
 
 /// One service with its own upstream and token endpoint.
 struct Service {
@@ -71,6 +71,9 @@ impl Service {
             "env" => format!("{{ env: {} }}", self.variable()),
             "exec" => {
                 format!("{{ exec: [sh, -c, 'cat $DIR/{name}; cat $DIR/{name} >&2'], refresh_interval: 1s }}")
+            }
+            "vault" => {
+                format!("{{ vault: {{ path: secret/canaries, field: {name}, refresh_interval: 1s }} }}")
             }
             _ => format!("{{ file: $DIR/{name} }}"),
         };
@@ -142,11 +145,34 @@ async fn services() -> Vec<Service> {
     services
 }
 
+/// A store of secrets with the secret of each service in a field of its name, for this token.
+async fn store(services: &[Service], token: &Canary) -> MockUpstream {
+    let store = MockUpstream::plain().await;
+    let fields: serde_json::Map<_, _> =
+        services.iter().map(|service| (service.name.clone(), json!(service.secret.value))).collect();
+    let token = token.value.clone();
+    store.respond_with(move |request| match request.path() {
+        _ if request.header("x-vault-token") != Some(&token) => MockResponse::status(403),
+        "/v1/secret/canaries" => MockResponse::json(&json!({ "data": fields, "lease_id": "" })),
+        "/v1/auth/token/lookup-self" => MockResponse::json(&json!({ "data": { "ttl": 0 } })),
+        _ => MockResponse::status(404),
+    });
+    store
+}
+
 #[tokio::test]
 async fn secret_is_sent_to_its_own_host_only() {
     let services = services().await;
     let configuration: String = services.iter().map(Service::configuration).collect();
-    let mut builder = Sidekey::serving(&configuration).env("RUST_LOG", "trace");
+    let store_token = Canary::new("the token of the store");
+    let store = store(&services, &store_token).await;
+    let stores = format!(
+        "secret_stores: {{ vault: {{ type: vault, url: '{}', login: {{ method: token, token: {{ file: $DIR/store-token }} }} }} }}\n",
+        store.url()
+    );
+    let configuration = stores + &Sidekey::configuration_serving(&configuration);
+    let mut builder =
+        Sidekey::configured(&configuration).env("RUST_LOG", "trace").file("store-token", &store_token.value);
     let mut environment = Vec::new();
     for service in &services {
         builder = builder.file(&service.name, &format!("{}\n", service.secret.value));
@@ -196,7 +222,13 @@ async fn secret_is_sent_to_its_own_host_only() {
     };
     assert_eventually(std::time::Duration::from_secs(20), "every token is refreshed", refreshed).await;
 
-    let canaries: Vec<_> = services.iter().flat_map(Service::canaries).collect();
+    // An error of the store that repeats the token.
+    let said = json!({ "errors": [format!("no such token: {}", store_token.value)] });
+    store.always(MockResponse::status(500).body(said.to_string()));
+    let is_stale = async || sidekey.metric("sidekey_stale_secrets", &[]).await > Some(0.0);
+    assert_eventually(std::time::Duration::from_secs(20), "the secrets are stale", is_stale).await;
+
+    let canaries: Vec<_> = services.iter().flat_map(Service::canaries).chain([&store_token]).collect();
     assert_none_in("an answer", &answers, canaries.iter().copied());
     for (what, text) in everything_shown(&sidekey).await {
         assert_none_in(&what, &text, canaries.iter().copied());
@@ -215,7 +247,13 @@ async fn secret_is_sent_to_its_own_host_only() {
         }
     }
 
+    drop(store);
+    let store = self::store(&services, &store_token).await;
     let file = sidekey.dir().join("sidekey.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, after) = text.split_once("url: '").unwrap();
+    let after = after.split_once('\'').unwrap().1;
+    std::fs::write(&file, format!("{before}url: '{}'{after}", store.url())).unwrap();
     let arguments = ["check", "--config", file.to_str().unwrap()];
     let environment: Vec<_> =
         environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

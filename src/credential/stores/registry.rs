@@ -1,0 +1,10 @@
+//! All kinds of stores.
+
+use super::vault;
+use crate::config::StoreKind;
+
+/// The kinds of stores, in the order in which messages list them.
+#[rustfmt::skip]
+pub const STORES: &[StoreKind] = &[
+    vault::KIND,
+];
