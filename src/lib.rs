@@ -9,7 +9,7 @@
 //! 4  proxy · admin
 //! 3  reload · diagnose · manage → runtime
 //! 2  credential · callers
-//! 1  upstream · audit · oauth2 → otel
+//! 1  audit · oauth2 → fleet → upstream · otel
 //! 0  logging · net → tls → config → rules, secret · metrics · presets · proto · refresh · hardening
 //! ```
 
@@ -21,6 +21,7 @@ pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod diagnose;
+pub mod fleet;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod hardening;

@@ -108,12 +108,15 @@ impl App {
         let registry = Registry::new();
         let metrics = Arc::new(Metrics::new(&registry)?);
         registry.register(Box::new(logging::accept_failures().clone()))?;
-        let factory = ServiceFactory::new(metrics.clone(), config.state.as_ref())?;
+        let factory = ServiceFactory::new(metrics.clone(), &registry, config)?;
 
         let listeners = Listeners::open(config, inherited, &metrics.connections())?;
         let admin_listener = inherited.listener(&config.admin.listen)?;
         inherited.ensure_all_claimed()?;
         let admin_socket = Arc::new(admin_listener.try_clone()?);
+        if let Some(fleet) = &factory.fleet {
+            fleet.start();
+        }
         let mut none = Services::default();
         let services = factory.prepare(&none, config)?;
         let mut export = TraceExport::default();

@@ -20,7 +20,7 @@ const STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// to none of them.
 pub fn probe_targets(config: &Config) -> anyhow::Result<Vec<ProbeTarget>> {
     // Refresh tokens are not needed, so the state directory is not opened.
-    let factory = ServiceFactory::detached(None)?;
+    let factory = ServiceFactory::without_tokens()?;
     let mut targets = Vec::new();
     for service in &config.services {
         let mut add = |role, host, probe| {

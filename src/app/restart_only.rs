@@ -24,6 +24,7 @@ pub(super) fn compare(old: &Config, new: &Config, report: &mut ReloadReport) {
         ("upgrade_sock", old.upgrade_sock != new.upgrade_sock),
         ("hardening", old.hardening != new.hardening),
         ("state", old.state != new.state),
+        ("shared", old.shared != new.shared),
         ("threads", old.threads != new.threads),
         ("log.format", old.log.format != new.log.format),
     ];

@@ -15,7 +15,8 @@ use crate::config;
 use crate::config::{Auth, Config};
 use crate::credential;
 use crate::credential::{Refresh, SourceContext, StoreHandle};
-use crate::metrics::{Metrics, SharedTokenMetrics};
+use crate::fleet::Fleet;
+use crate::metrics::{FleetMetrics, Metrics, SharedTokenMetrics};
 use crate::net::dns::Resolver;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
 use crate::oauth2::refresh_tokens::StateDir;
@@ -34,6 +35,8 @@ pub(super) struct ServiceFactory {
     pub(super) resolver: Resolver,
     pub(super) refresh_tokens: Arc<RefreshTokenRegistry>,
     pub(super) traces: Arc<otel::CurrentTracer>,
+    /// The fleet that this process belongs to, if the configuration has `shared`.
+    pub(super) fleet: Option<Arc<Fleet>>,
 }
 
 /// The services that run.
@@ -68,23 +71,42 @@ impl Services {
 }
 
 impl ServiceFactory {
-    /// A factory for the running program. `state` says where refresh tokens are kept.
-    pub(super) fn new(metrics: Arc<Metrics>, state: Option<&config::State>) -> anyhow::Result<Self> {
+    /// A factory for the running program. `config` says where refresh tokens are kept, and with whom tokens are shared.
+    pub(super) fn new(metrics: Arc<Metrics>, registry: &Registry, config: &Config) -> anyhow::Result<Self> {
+        let factory = Self::without_stores(metrics)?;
+        let state = config.state.as_ref().map(StateDir::open).transpose()?;
+        let fleet = match &config.shared {
+            None => None,
+            Some(shared) => {
+                let fleet = Fleet::new(shared, &factory.tls, &factory.resolver, FleetMetrics::new(registry)?);
+                Some(Arc::new(fleet.map_err(|error| anyhow::anyhow!("`shared`: {error}"))?))
+            }
+        };
+        Ok(Self { refresh_tokens: Arc::new(RefreshTokenRegistry::new(state)), fleet, ..factory })
+    }
+
+    fn without_stores(metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         let resolver =
             Resolver::from_system().context("cannot read this machine's resolver configuration")?;
-        let refresh_tokens = RefreshTokenRegistry::new(state.map(StateDir::open).transpose()?);
         Ok(Self {
             metrics,
             tls: Arc::new(TlsClients::new()),
             resolver,
-            refresh_tokens: Arc::new(refresh_tokens),
+            refresh_tokens: Arc::default(),
             traces: Arc::default(),
+            fleet: None,
         })
     }
 
     /// A factory for a command that serves nothing: its metrics are not exposed.
-    pub(super) fn detached(state: Option<&config::State>) -> anyhow::Result<Self> {
-        Self::new(Arc::new(Metrics::new(&Registry::new())?), state)
+    pub(super) fn detached(config: &Config) -> anyhow::Result<Self> {
+        let registry = Registry::new();
+        Self::new(Arc::new(Metrics::new(&registry)?), &registry, config)
+    }
+
+    /// A factory for a command that requests no token.
+    pub(super) fn without_tokens() -> anyhow::Result<Self> {
+        Self::without_stores(Arc::new(Metrics::new(&Registry::new())?))
     }
 
     /// Builds what a configuration needs and what does not run yet. Changes nothing.
@@ -114,6 +136,7 @@ impl ServiceFactory {
             refresh_tokens: &self.refresh_tokens,
             users,
             traces: &self.traces,
+            fleet: self.fleet.as_deref().filter(|_| auth.is_shared()),
         };
         credential::refresh(auth, &context, reuse).map_err(|error| anyhow::anyhow!(error))
     }

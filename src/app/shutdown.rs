@@ -45,6 +45,9 @@ impl App {
         let _ = tokio::time::timeout_at(deadline, self.drained()).await;
         // A token request in flight has a time limit of its own, and its answer must be written.
         self.factory.refresh_tokens.shut_down().await;
+        if let Some(fleet) = &self.factory.fleet {
+            fleet.shut_down().await;
+        }
         let traces = std::mem::take(&mut self.state.lock().traces);
         traces.end().await;
         match self.plane.in_flight() {

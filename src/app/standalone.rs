@@ -10,6 +10,7 @@ use crate::admin::DraftTester;
 use crate::config::Config;
 use crate::diagnose;
 use crate::diagnose::TestReport;
+use crate::fleet::Fleet;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
 use crate::runtime::service::Service;
 
@@ -18,12 +19,16 @@ pub struct StandaloneService {
     /// The service, with its first token request on the way.
     pub service: Arc<Service>,
     refresh_tokens: Arc<RefreshTokenRegistry>,
+    fleet: Option<Arc<Fleet>>,
 }
 
 impl StandaloneService {
     /// Waits until a refresh token that is just being exchanged is written.
     pub async fn shut_down(self) {
         self.refresh_tokens.shut_down().await;
+        if let Some(fleet) = self.fleet {
+            fleet.shut_down().await;
+        }
     }
 }
 
@@ -32,14 +37,15 @@ impl StandaloneService {
 pub fn build_standalone(config: &Config, name: &str) -> anyhow::Result<Option<StandaloneService>> {
     let mut config = config.clone();
     config.services.retain(|service| service.name == name);
-    let factory = ServiceFactory::detached(config.state.as_ref())?;
+    let factory = ServiceFactory::detached(&config)?;
     let mut none = Services::default();
     let services = factory.prepare(&none, &config)?.start(&mut none, &factory.metrics);
-    let refresh_tokens = factory.refresh_tokens;
-    Ok(services
-        .in_order()
-        .first()
-        .map(|service| StandaloneService { service: service.clone(), refresh_tokens }))
+    let (refresh_tokens, fleet) = (factory.refresh_tokens, factory.fleet);
+    Ok(services.in_order().first().map(|service| StandaloneService {
+        service: service.clone(),
+        refresh_tokens,
+        fleet,
+    }))
 }
 
 /// Tests the service of that name without the proxy, in this thread. `token_limit` limits the wait for its first token.

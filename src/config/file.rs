@@ -24,7 +24,10 @@ use super::secret_stores::SECRET_STORES;
 use super::service::entry;
 use super::service::entry::{DEFAULTS, SERVICES, Shared};
 use super::tracing::settings as tracing;
-use super::{browser_origins, downstream_timeouts, hardening, log, reload, secret_stores, shutdown, state};
+use super::{
+    browser_origins, downstream_timeouts, hardening, log, reload, secret_stores, shared_store, shutdown,
+    state,
+};
 
 /// The tables of the file as a whole.
 pub(super) const FILE: &[Keys] = &[KEYS];
@@ -86,6 +89,11 @@ const KEYS: Keys = &[
     ),
     Key::optional("shutdown", Format::Keys(&[shutdown::KEYS]), "How the process ends."),
     Key::optional("state", Format::Keys(&[state::KEYS]), "Tokens on disk, encrypted."),
+    Key::optional(
+        "shared",
+        Format::Keys(&[shared_store::KEYS]),
+        "The store through which the processes of a fleet share tokens.",
+    ),
     Key::optional("reload", Format::Keys(&[reload::KEYS]), "How changes are noticed."),
     Key::optional("upgrade_sock", Format::Text, "Path of the Unix socket at which a new process takes over."),
     Key::optional(
@@ -150,6 +158,7 @@ pub(super) fn read<'a>(root: &Value<'a>, readers: Readers) -> Option<MainFile<'a
     // Before every secret.
     let stores = mapping.optional("secret_stores");
     let store_servers = stores.as_ref().map(|value| secret_stores::read(value, readers.stores));
+    let shared_store = mapping.optional("shared").map(|value| shared_store::read(&value));
     let credentials = mapping.optional("credentials");
     let via = mapping.optional("via").and_then(|value| value.boolean());
     let shared = Shared {
@@ -159,6 +168,8 @@ pub(super) fn read<'a>(root: &Value<'a>, readers: Readers) -> Option<MainFile<'a
         ),
         via: via.unwrap_or_default(),
         has_callers: mapping.has("callers"),
+        // With an error in `shared`, which is reported there, no service is wrong for it.
+        shares: shared_store.as_ref().map(|read| read.as_ref().is_some_and(|shared| shared.is_default)),
     };
     let listen = self::listen(listen, &mut addresses);
     let admin = admin::read(admin_value, &mut addresses);
@@ -202,6 +213,7 @@ pub(super) fn read<'a>(root: &Value<'a>, readers: Readers) -> Option<MainFile<'a
         downstream_timeouts,
         shutdown,
         state,
+        shared: shared_store.flatten(),
         reload,
         upgrade_sock,
         secret_stores: store_servers.unwrap_or_default(),

@@ -16,6 +16,7 @@ use super::log::Log;
 use super::reader::error::Warning;
 use super::reload::Reload;
 use super::service::entry::ServiceConfig;
+use super::shared_store::SharedStore;
 use super::shutdown::Shutdown;
 use super::state::State;
 use super::tracing::settings::Tracing;
@@ -64,6 +65,8 @@ pub struct Config {
     pub state: Option<State>,
     /// The names and the servers of the stores of secrets.
     pub secret_stores: Vec<(String, CredentialServer)>,
+    /// The store through which a fleet shares tokens, if there is one.
+    pub shared: Option<SharedStore>,
     /// Whether the process is restricted.
     pub hardening: Hardening,
     /// Number of worker threads of the data plane; by default one per core.

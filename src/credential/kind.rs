@@ -14,9 +14,11 @@ use crate::config::reader::mapping::Mapping;
 use crate::config::reader::schema::Schema;
 use crate::config::reader::table::Keys;
 use crate::config::{Auth, AuthFacts, AuthKind};
+use crate::fleet::{Fleet, Shared};
 use crate::metrics::SharedTokenMetrics;
 use crate::net::dns::Resolver;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
+use crate::oauth2::{SharedTokens, TokenSource};
 use crate::otel::CurrentTracer;
 use crate::refresh::{Expiring, Source, SourceError, Store, refresher};
 use crate::tls::client::TlsClients;
@@ -56,6 +58,13 @@ pub trait Kind: 'static {
 
     /// The parts of a request that belong to the credential, as [`Signer::owned`] says.
     fn owned(settings: &Self::Settings) -> Owned;
+
+    /// Why the processes of a fleet cannot share the value; `None` if they can, and [`Kind::refresh`] uses
+    /// [`SourceContext::shared`].
+    fn unshareable(settings: &Self::Settings) -> Option<&'static str> {
+        let _ = settings;
+        Some("a fleet shares tokens of `oauth2`, `jwt` and `github_app`")
+    }
 
     /// Builds the store and the refresher of a value that expires; `None` if the kind has no such value.
     /// `reuse` is the store of settings whose value is kept ([`Kind::keeps_value`]).
@@ -143,6 +152,15 @@ pub struct SourceContext<'a> {
     pub users: &'a SharedTokenMetrics,
     /// Traces of token requests.
     pub traces: &'a Arc<CurrentTracer>,
+    /// The fleet that shares the value, if it is shared.
+    pub fleet: Option<&'a Fleet>,
+}
+
+impl SourceContext<'_> {
+    /// A source whose tokens are those of the fleet.
+    pub(super) fn shared<S: TokenSource>(&self, source: S, shared: Arc<Shared>) -> SharedTokens<S> {
+        SharedTokens::new(source, shared, self.users.clone(), self.traces.clone(), self.services.join(", "))
+    }
 }
 
 /// The store that is kept, if it has values of this type; otherwise a new one, with this interval between two forced refreshes.
@@ -163,6 +181,7 @@ impl Refresh {
     pub fn new<T: Expiring>(source: Arc<dyn Source<T>>, store: Arc<Store<T>>) -> Self {
         store.watch_risk(source.risk());
         store.watch_server(source.server());
+        store.watch_sharing(source.sharing());
         let handle: StoreHandle = store.clone();
         let start = move |services| tokio::spawn(refresher::run(services, source, store)).abort_handle();
         Self { store: handle, start: Box::new(start) }
@@ -227,6 +246,7 @@ fn read<K: Kind>(mapping: &mut Mapping<'_>) -> Option<Auth> {
         has_previous: K::has_previous(&settings),
         is_fixed: K::IS_FIXED,
         signs: K::SIGNS,
+        unshareable: K::unshareable(&settings),
         places: K::owned(&settings).places(),
     };
     Some(Auth::new(K::NAME, settings, facts))

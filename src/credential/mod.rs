@@ -73,4 +73,4 @@ use place::Place;
 use requested_token::{requested_token, token_endpoint};
 use sensitive::sensitive;
 use signature::{MAX_SIGNED_BODY, SignatureScheme, Signing, Unsignable};
-use token_source::token_source;
+use token_source::{shared_token_source, token_source};

@@ -19,6 +19,7 @@ pub(super) fn requested_token(
         context.refresh_tokens,
         context.users,
         context.traces,
+        context.fleet,
     );
     Ok(Refresh::new(source, store_or_new(reuse, settings.request.min_interval)))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::SourceContext;
 use crate::config::auth::placement::Placement;
+use crate::fleet::Shared;
 use crate::oauth2::source::access_token_source::AccessTokenSource;
 use crate::oauth2::{AccessToken, RequestKind, TokenSource, Unpersisted, WithMetrics, WithTracing};
 use crate::refresh::{Source, SourceServer};
@@ -17,5 +18,18 @@ pub(super) fn token_source(
 ) -> Arc<dyn Source<AccessToken>> {
     let source = WithTracing::new(source, kind, context.services.join(", "), context.traces.clone());
     let source = Unpersisted(WithMetrics::new(source, context.users.clone()));
+    Arc::new(AccessTokenSource::new(source, None, Placement::bearer(), server))
+}
+
+/// The same, if a fleet shares the tokens.
+pub(super) fn shared_token_source(
+    source: impl TokenSource + 'static,
+    kind: RequestKind,
+    server: Arc<SourceServer>,
+    context: &SourceContext<'_>,
+    shared: Arc<Shared>,
+) -> Arc<dyn Source<AccessToken>> {
+    let source = WithTracing::new(source, kind, context.services.join(", "), context.traces.clone());
+    let source = context.shared(WithMetrics::new(source, context.users.clone()), shared);
     Arc::new(AccessTokenSource::new(source, None, Placement::bearer(), server))
 }

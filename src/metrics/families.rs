@@ -61,6 +61,12 @@ families! {
     token_request_duration_seconds: HistogramVec [] of Token;
     /// Tokens of callers that are no longer held, by reason (expired: the token or the caller's own; evicted: by a token of another caller; refused: the token endpoint does not accept the caller's token any more).
     caller_tokens_ended_total: IntCounterVec ["reason"] of Token;
+    /// Tokens of a fleet that this process got, by who requested them (self: this process, for all; peer: another process; alone: this process for itself, because the shared store could not be used).
+    shared_tokens_total: IntCounterVec ["by"] of Token;
+    /// Waits for another process of the fleet that was requesting the token.
+    shared_lock_waits_total: IntCounterVec [] of Token;
+    /// Tokens that were requested and not shared, because another process had shared one meanwhile.
+    shared_writes_lost_total: IntCounterVec [] of Token;
     /// Writes of tokens to state.dir, by result (success, failure).
     state_writes_total: IntCounterVec ["result"] of Token;
 }

@@ -9,7 +9,7 @@
 //! token          one service's token requests
 //! connections    callers' connections by listener
 //! result_label   the values of a label `result`
-//! reload certificates traces
+//! reload certificates traces fleet
 //! ```
 //!
 //! Labels are closed sets: a caller cannot create a series. docs/METRICS.md describes every family.
@@ -18,6 +18,7 @@ mod certificates;
 mod connections;
 mod error_reason;
 mod families;
+mod fleet;
 mod instance;
 mod per_service;
 mod reload;
@@ -30,6 +31,7 @@ mod traces;
 pub use certificates::CertificateMetrics;
 pub use connections::{ConnectionMetrics, OpenConnection, OpenConnections};
 pub use error_reason::{ErrorReason, UPSTREAM_REASONS};
+pub use fleet::FleetMetrics;
 pub use instance::Metrics;
 pub use reload::ReloadMetrics;
 pub use requests::{CLASSES, MethodLabel, RequestTotals, RetryReason, RetryResult, ServiceMetrics};

@@ -42,6 +42,27 @@ impl TokenMetrics {
             series.inc();
         }
     }
+
+    /// Counts a token of a fleet, by who requested it.
+    pub fn shared_token_obtained(&self, by: &str) {
+        if let Some(series) = self.families.shared_tokens_total.series(&self.owner, &[by]) {
+            series.inc();
+        }
+    }
+
+    /// Counts a wait for another process of the fleet.
+    pub fn shared_lock_wait(&self) {
+        if let Some(series) = self.families.shared_lock_waits_total.series(&self.owner, &[]) {
+            series.inc();
+        }
+    }
+
+    /// Counts a token that another process was faster with.
+    pub fn shared_write_lost(&self) {
+        if let Some(series) = self.families.shared_writes_lost_total.series(&self.owner, &[]) {
+            series.inc();
+        }
+    }
 }
 
 /// Why a token of a caller is no longer held.
@@ -87,6 +108,21 @@ impl SharedTokenMetrics {
     /// Counts tokens of callers that are no longer held. If there are none, there is a series all the same.
     pub fn caller_tokens_ended(&self, reason: CallerTokenEnd, count: u64) {
         self.0.lock().iter().for_each(|service| service.caller_tokens_ended(reason, count));
+    }
+
+    /// Counts a token of a fleet, by who requested it.
+    pub fn shared_token_obtained(&self, by: &str) {
+        self.0.lock().iter().for_each(|service| service.shared_token_obtained(by));
+    }
+
+    /// Counts a wait for another process of the fleet.
+    pub fn shared_lock_wait(&self) {
+        self.0.lock().iter().for_each(TokenMetrics::shared_lock_wait);
+    }
+
+    /// Counts a token that another process was faster with.
+    pub fn shared_write_lost(&self) {
+        self.0.lock().iter().for_each(TokenMetrics::shared_write_lost);
     }
 
     /// Counts a write of tokens to `state.dir`.

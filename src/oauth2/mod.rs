@@ -22,6 +22,7 @@ mod token;
 pub use advice::advice;
 pub use client::discovery::{ExpectedIssuer, LoginEndpoint};
 pub use sanitize::sanitize;
+pub use source::shared_tokens::SharedTokens;
 pub use source::token_source::TokenSource;
 pub use source::unpersisted::Unpersisted;
 pub use source::with_metrics::WithMetrics;

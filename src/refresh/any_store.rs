@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::expiry::{Expiring, Expiry};
 use super::server::ServerFacts;
+use super::sharing::SharingFacts;
 use super::status::RefreshStatus;
 use super::store::{RefreshDecision, RefreshReason, Store};
 
@@ -22,6 +23,8 @@ pub trait AnyStore: Send + Sync {
     fn risk(&self) -> Option<String>;
     /// As [`Store::is_at_risk`].
     fn is_at_risk(&self) -> Option<bool>;
+    /// As [`Store::sharing`].
+    fn sharing(&self) -> Option<SharingFacts>;
     /// As [`Store::min_interval`].
     fn min_interval(&self) -> Duration;
     /// Requests a new value for an operator, and waits for it, `limit` at most.
@@ -60,6 +63,10 @@ impl<T: Expiring> AnyStore for Store<T> {
 
     fn is_at_risk(&self) -> Option<bool> {
         self.is_at_risk()
+    }
+
+    fn sharing(&self) -> Option<SharingFacts> {
+        self.sharing()
     }
 
     fn min_interval(&self) -> Duration {

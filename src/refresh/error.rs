@@ -56,6 +56,19 @@ pub enum SourceErrorKind {
     LoginRequired,
 }
 
+/// Every class.
+const ALL: [SourceErrorKind; 9] = [
+    SourceErrorKind::Connect,
+    SourceErrorKind::Tls,
+    SourceErrorKind::Timeout,
+    SourceErrorKind::RateLimited,
+    SourceErrorKind::ServerError,
+    SourceErrorKind::Malformed,
+    SourceErrorKind::Local,
+    SourceErrorKind::Refused,
+    SourceErrorKind::LoginRequired,
+];
+
 impl SourceErrorKind {
     /// The value of the metric label.
     pub fn as_str(self) -> &'static str {
@@ -70,6 +83,11 @@ impl SourceErrorKind {
             Self::Refused => "refused",
             Self::LoginRequired => "login_required",
         }
+    }
+
+    /// The class with this label.
+    pub fn named(label: &str) -> Option<Self> {
+        ALL.into_iter().find(|kind| kind.as_str() == label)
     }
 
     /// Whether a person has to change something before a retry can succeed.

@@ -45,6 +45,12 @@ impl Expiry {
         Self { lifetime, ..Self::after(ClockReading::now(), left) }
     }
 
+    /// The same end, of a value that had this whole lifetime.
+    #[must_use]
+    pub fn of_lifetime(self, lifetime: Duration) -> Self {
+        Self { lifetime, ..self }
+    }
+
     /// Whether the value must no longer be used.
     pub fn is_past(&self) -> bool {
         Instant::now() >= self.monotonic || wall_now() >= self.wall

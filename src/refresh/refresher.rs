@@ -15,7 +15,7 @@ use super::error::{SourceError, SourceErrorKind};
 use super::expiry::{ClockReading, Expiring, Expiry};
 use super::schedule;
 use super::schedule::Failure;
-use super::source::Source;
+use super::source::{Cause, Source};
 use super::store::Store;
 
 /// How often a wait reads the wall clock: the monotonic one stops while a machine sleeps.
@@ -34,10 +34,11 @@ pub async fn run<T: Expiring>(service: String, source: Arc<dyn Source<T>>, store
     let mut row = (false, 0);
     let mut expected = Duration::ZERO;
     let mut clock = ClockMonitor::default();
+    let mut cause = Cause::Due;
     loop {
-        store.attempt_started();
+        let cause_of_attempt = store.attempt_started().unwrap_or(cause);
         let began = Instant::now();
-        let fetched = monitor.during(fetch(&service, &source, &store)).await;
+        let fetched = monitor.during(fetch(&service, &source, &store, cause_of_attempt)).await;
         if let Some(server) = source.server() {
             clock.report(&service, server.facts());
         }
@@ -65,11 +66,11 @@ pub async fn run<T: Expiring>(service: String, source: Arc<dyn Source<T>>, store
             }
         };
         let paused = monitor.during(pause(Expiry::after(ClockReading::now(), wait)));
-        tokio::select! {
-            () = paused => {}
-            () = store.refresh_requested() => {}
-            () = source.changed() => {}
-        }
+        cause = tokio::select! {
+            () = paused => Cause::Due,
+            () = store.refresh_requested() => Cause::Due,
+            () = source.changed() => Cause::Changed,
+        };
     }
 }
 
@@ -78,12 +79,13 @@ async fn fetch<T: Expiring>(
     service: &str,
     source: &Arc<dyn Source<T>>,
     store: &Store<T>,
+    cause: Cause,
 ) -> Result<Duration, SourceError> {
     let malformed = |message: String| SourceError::new(SourceErrorKind::Malformed, message);
     // In a task of its own: not even a panic ends the refresher.
     let attempt = tokio::spawn({
         let source = source.clone();
-        async move { source.fetch().await }
+        async move { source.fetch_for(cause).await }
     });
     let value = attempt
         .await

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::error::SourceError;
 use super::expiry;
+use super::source::Cause;
 
 /// What the refresher did last and will do next. Readiness, metrics, the status page and error responses read
 /// it.
@@ -27,6 +28,8 @@ pub struct RefreshStatus {
     pub(super) last_forced: Option<Instant>,
     /// When the last attempt started.
     pub(super) last_started: Option<Instant>,
+    /// Why the next attempt is requested before it is due.
+    pub(super) requested: Option<Cause>,
 }
 
 impl RefreshStatus {

@@ -14,6 +14,8 @@ use super::expiry::{Expiring, Expiry};
 use super::risk::Risk;
 use super::schedule::MIN_INTERVAL;
 use super::server::{ServerFacts, SourceServer};
+use super::sharing::{Sharing, SharingFacts};
+use super::source::Cause;
 use super::status::RefreshStatus;
 
 /// The current value, and what is known of the next refresh.
@@ -29,6 +31,8 @@ pub struct Store<T> {
     risk: Mutex<Option<Arc<Risk>>>,
     /// What the source has learnt of its server.
     server: Mutex<Option<Arc<SourceServer>>>,
+    /// What the source knows of the others that share the value.
+    sharing: Mutex<Option<Arc<Sharing>>>,
 }
 
 /// A value with its number.
@@ -90,6 +94,17 @@ pub struct Attempt {
     attempts: u64,
 }
 
+impl RefreshReason {
+    fn cause(self) -> Cause {
+        match self {
+            Self::Rejected(_) => Cause::Rejected,
+            Self::Expired => Cause::Due,
+            Self::Requested => Cause::Requested,
+            Self::InputChanged => Cause::InputChanged,
+        }
+    }
+}
+
 impl<T: Expiring> Store<T> {
     /// An empty store. A refresh is forced at most once in `min_interval`, so that an upstream that rejects
     /// every value cannot make the refresher send request after request.
@@ -102,6 +117,7 @@ impl<T: Expiring> Store<T> {
             status: Mutex::default(),
             risk: Mutex::default(),
             server: Mutex::default(),
+            sharing: Mutex::default(),
         }
     }
 
@@ -201,6 +217,7 @@ impl<T: Expiring> Store<T> {
             RefreshReason::Expired => {}
             _ => status.last_forced = Some(Instant::now()),
         }
+        status.requested = Some(reason.cause());
         self.refresh_requested.send_replace(true);
         // An attempt in progress may have been made with the old input: the one after it counts.
         let attempts = attempts + u64::from(status.in_flight);
@@ -234,12 +251,13 @@ impl<T: Expiring> Store<T> {
         let _ = self.refresh_requested.subscribe().wait_for(|is_requested| *is_requested).await;
     }
 
-    /// Records that an attempt starts.
-    pub(super) fn attempt_started(&self) {
+    /// Records that an attempt starts. Returns why it was requested, if it was.
+    pub(super) fn attempt_started(&self) -> Option<Cause> {
         let mut status = self.status.lock();
         status.in_flight = true;
         status.last_started = Some(Instant::now());
         self.refresh_requested.send_replace(false);
+        status.requested.take()
     }
 
     /// Replaces the current value.
@@ -295,6 +313,16 @@ impl<T: Expiring> Store<T> {
     /// What is known of the server that the value comes from.
     pub fn server(&self) -> ServerFacts {
         self.server.lock().as_ref().map(|server| server.facts()).unwrap_or_default()
+    }
+
+    /// Replaces what the store shows of the others that share the value.
+    pub fn watch_sharing(&self, sharing: Option<Arc<Sharing>>) {
+        *self.sharing.lock() = sharing;
+    }
+
+    /// What is known of the others that share the value; `None` if it is not shared.
+    pub fn sharing(&self) -> Option<SharingFacts> {
+        self.sharing.lock().as_ref().map(|sharing| sharing.facts())
     }
 
     /// What may make the next value unobtainable, in plain words.

@@ -12,6 +12,7 @@
 //! file         reads a regular file, bounded in size
 //! in_time      and in time
 //! folder       the folders of such files
+//! seal         bytes that leave the process encrypted
 //! hex          digests and identifiers in digits
 //! write_file   writes a file completely, or not at all
 //! ownership    who can change a file, or replace the files in a folder
@@ -27,6 +28,7 @@ mod invisible;
 pub(crate) mod ownership;
 mod plain;
 mod public_key_info;
+mod seal;
 #[expect(clippy::module_inception, reason = "the type that the module is about")]
 mod secret;
 mod signing_key;
@@ -44,6 +46,7 @@ pub use hex::hex;
 pub use in_time::in_time;
 pub use invisible::{Character, begins_with_byte_order_mark};
 pub use plain::Plain;
+pub use seal::{SealPurpose, SealingKeys, Unreadable};
 pub use secret::{InvalidSecret, Secret};
 pub use signing_key::{Algorithm, KeyError, PublicKey, SigningError, SigningKey};
 pub use source::{Fetched, Lease, Renewal, SecretSource, Source, SourceError, WatchHint};

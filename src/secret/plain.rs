@@ -16,6 +16,10 @@ impl SecretSource for Plain {
     fn watch(&self) -> WatchHint {
         WatchHint::Constant
     }
+
+    fn has_value(&self) -> bool {
+        true
+    }
 }
 
 impl fmt::Debug for Plain {

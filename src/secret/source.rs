@@ -33,6 +33,11 @@ pub trait SecretSource: fmt::Debug + fmt::Display + Eq + Hash + Send + Sync + 's
     fn part_of(&self, document: &SecretText) -> Result<SecretText, SourceError> {
         Ok(document.clone())
     }
+
+    /// Whether the value is part of the settings: equal settings have the same value, in whatever process.
+    fn has_value(&self) -> bool {
+        false
+    }
 }
 
 /// What a source gave.
@@ -157,6 +162,11 @@ impl Source {
         self.0.part_of(document)
     }
 
+    /// Whether the value is part of the settings: equal sources have the same value, in whatever process.
+    pub fn has_value(&self) -> bool {
+        self.0.has_value()
+    }
+
     fn error(&self, error: impl fmt::Display) -> SourceError {
         SourceError::new(format!("{self}: {error}"))
     }
@@ -194,6 +204,7 @@ trait AnySource: fmt::Debug + fmt::Display + Send + Sync {
     fn watch(&self) -> WatchHint;
     fn document(&self) -> Option<Source>;
     fn part_of(&self, document: &SecretText) -> Result<SecretText, SourceError>;
+    fn has_value(&self) -> bool;
     fn as_any(&self) -> &dyn Any;
     fn is_equal(&self, other: &dyn Any) -> bool;
     fn hash_into(&self, state: &mut dyn Hasher);
@@ -214,6 +225,10 @@ impl<S: SecretSource> AnySource for S {
 
     fn part_of(&self, document: &SecretText) -> Result<SecretText, SourceError> {
         SecretSource::part_of(self, document)
+    }
+
+    fn has_value(&self) -> bool {
+        SecretSource::has_value(self)
     }
 
     fn as_any(&self) -> &dyn Any {

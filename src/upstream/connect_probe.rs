@@ -1,4 +1,4 @@
-//! Checks whether a server can be reached: connects to it, and sends no byte of a request.
+//! A server that is not an upstream: checks whether it can be reached, without a byte of a request, or opens a connection to it.
 
 use std::io;
 use std::time::Duration;
@@ -56,6 +56,11 @@ impl ConnectProbe {
     /// When the certificate ends that the server presented, in seconds of Unix time; `None` if it presented none.
     pub fn certificate_end(&self) -> Option<f64> {
         self.0.certificate.end()
+    }
+
+    /// Connects, within `limit`, for a protocol that is not HTTP.
+    pub async fn open(&self, limit: Duration) -> Result<Stream, ConnectError> {
+        self.0.connect(&[], limit).await.map(|(stream, _)| stream)
     }
 
     /// Connects, within `limit`, and closes the connection.

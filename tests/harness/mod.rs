@@ -60,7 +60,7 @@ pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
     AiohttpApi, Alertmanager, Apache, Browser, Caddy, Curl, CurlResponse, CurlSession, DockerRegistry,
-    GitServer, GoClient, GrpcServer, Httpbin, Moto, Nghttpd, Nginx, OidcProvider, OpenBao, Prometheus,
+    GitServer, GoClient, GrpcServer, Httpbin, Moto, Nghttpd, Nginx, OidcProvider, OpenBao, Prometheus, Redis,
     Settings, SignedRequest, git, grpc_calls, http_signatures_verify, http2_websocket, httpx_calls,
     installed, java_calls, jose_sign, jose_verify, node_clients, openapi_holds, openssl, otlp_decode,
     promtool_check_metrics, python_clients, python_requests, tool,

@@ -7,6 +7,7 @@ mod cli;
 mod credentials;
 mod deploy;
 mod exec;
+mod fleet;
 mod harness_selftest;
 mod http;
 mod http2;

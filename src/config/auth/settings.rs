@@ -16,6 +16,7 @@ use crate::config::reader::table::Keys;
 pub struct Auth {
     kind: &'static str,
     facts: Arc<AuthFacts>,
+    is_shared: bool,
     settings: Arc<dyn Settings>,
 }
 
@@ -28,6 +29,8 @@ pub struct AuthFacts {
     pub is_fixed: bool,
     /// Whether it signs what else is in the request.
     pub signs: bool,
+    /// Why the processes of a fleet cannot share it; `None` if they can.
+    pub unshareable: Option<&'static str>,
     /// The parts of a request that belong to it, in words.
     pub places: Vec<String>,
 }
@@ -62,7 +65,7 @@ impl Auth {
         settings: S,
         facts: AuthFacts,
     ) -> Self {
-        Self { kind, facts: Arc::new(facts), settings: Arc::new(settings) }
+        Self { kind, facts: Arc::new(facts), is_shared: false, settings: Arc::new(settings) }
     }
 
     /// Several credentials in one request; that of a list of one is the credential itself.
@@ -74,6 +77,10 @@ impl Auth {
             has_previous: parts.iter().any(Self::has_previous),
             is_fixed: parts.iter().all(|part| part.facts.is_fixed),
             signs: parts.iter().any(|part| part.facts.signs),
+            unshareable: match parts.iter().find(|part| part.facts.unshareable.is_none()) {
+                Some(_) => None,
+                None => parts.first().and_then(|part| part.facts.unshareable),
+            },
             places: parts.iter().flat_map(|part| part.facts.places.iter().cloned()).collect(),
         };
         Self::new(LIST, List(parts.into()), facts)
@@ -82,6 +89,23 @@ impl Auth {
     /// The credentials of a list; the credential itself if it is none.
     pub fn parts(&self) -> &[Self] {
         self.settings.as_any().downcast_ref::<List>().map_or(std::slice::from_ref(self), |list| &list.0)
+    }
+
+    /// The same credential, shared by the processes of a fleet; of a list, those that can be shared.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        let parts = self.parts();
+        if parts.len() == 1 {
+            return Self { is_shared: true, ..self };
+        }
+        let is_shareable = |part: &Self| part.facts.unshareable.is_none();
+        let shared = |part: &Self| if is_shareable(part) { part.clone().shared() } else { part.clone() };
+        Self { is_shared: true, ..Self::list(parts.iter().map(shared).collect()) }
+    }
+
+    /// Whether the processes of a fleet share it.
+    pub fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// The `type` in the configuration, in logs and in labels; `list` for several.
@@ -123,7 +147,8 @@ impl fmt::Debug for Auth {
 
 impl PartialEq for Auth {
     fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.settings.is_equal(other.settings.as_any())
+        (self.kind, self.is_shared) == (other.kind, other.is_shared)
+            && self.settings.is_equal(other.settings.as_any())
     }
 }
 
@@ -131,7 +156,7 @@ impl Eq for Auth {}
 
 impl Hash for Auth {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.kind.hash(state);
+        (self.kind, self.is_shared).hash(state);
         self.settings.hash_into(state);
     }
 }

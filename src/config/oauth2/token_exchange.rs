@@ -37,6 +37,17 @@ pub enum SubjectToken {
     Caller(CallerTokenLimits),
 }
 
+impl TokenExchange {
+    /// Whether subject and actor are written in the configuration: they are the same in every process that has it.
+    pub fn is_fixed(&self) -> bool {
+        let of_subject = match &self.subject_token {
+            SubjectToken::Source(source) => source.has_value(),
+            SubjectToken::Caller(_) => false,
+        };
+        of_subject && self.actor_token.as_ref().is_none_or(|(source, _)| source.has_value())
+    }
+}
+
 /// Keys that only this grant has.
 pub(super) const KEYS: Keys = &[
     Key::required(

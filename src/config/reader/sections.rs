@@ -6,7 +6,7 @@
 /// No message shows an unknown key of these sections, because it may be part of a secret: `{ password: a,b }`
 /// is a mapping with the keys `password` and `b`. A section whose reader reads a secret must be listed here;
 /// reading a secret elsewhere panics in debug builds, and so in every test.
-const SECRET_SECTIONS: [(Option<&str>, &str); 9] = [
+const SECRET_SECTIONS: [(Option<&str>, &str); 10] = [
     (None, "auth"),
     (None, "proxy"),
     (None, "bearer"),
@@ -14,6 +14,7 @@ const SECRET_SECTIONS: [(Option<&str>, &str); 9] = [
     (Some(""), "admin"),
     (Some(""), "credentials"),
     (Some(""), "secret_stores"),
+    (Some(""), "shared"),
     (Some(""), "state"),
     (Some("tracing"), "headers"),
 ];

@@ -63,6 +63,11 @@ const OWN: Keys = &[
         REFRESH_ON,
         "Responses, beside a 401, after which the credential is renewed.",
     ),
+    Key::optional(
+        "share",
+        Format::Bool,
+        "The token is shared by the processes of the fleet. Default: `shared.default`, if the credential can be shared.",
+    ),
     Key::optional("hosts", Format::List(&HOST), "Host names that also lead here."),
     Key::optional("listen", LISTENERS, "Addresses that also lead here, without a path prefix."),
     Key::optional(
@@ -222,6 +227,8 @@ pub(crate) struct Shared<'a> {
     pub(crate) via: bool,
     /// Whether the configuration has `callers`.
     pub(crate) has_callers: bool,
+    /// `shared.default`, if the configuration has `shared`.
+    pub(crate) shares: Option<bool>,
 }
 
 /// Reports an error if a text is no name of a service.
@@ -249,6 +256,8 @@ fn fill(entry: &mut Entry, name: &str, value: &Value<'_>, shared: &mut Shared<'_
     // Read in the order in which error messages list them.
     let upstream = mapping.required("upstream");
     let auth = mapping.required("auth").and_then(|value| credentials::read(&value, &mut shared.credentials));
+    let share = mapping.optional("share");
+    let auth = auth.map(|auth| sharing(auth, share.as_ref(), shared.shares));
     entry.kind = auth.as_ref().map(Auth::kind);
     let refresh_on = mapping.optional("refresh_on");
     let can_renew = auth.as_ref().is_none_or(|auth| !auth.facts().is_fixed || auth.has_previous());
@@ -292,6 +301,23 @@ fn fill(entry: &mut Entry, name: &str, value: &Value<'_>, shared: &mut Shared<'_
         labels: settings.labels,
         origin: Origin(Arc::from(&*value.file())),
     })
+}
+
+/// The credential, shared if that is wanted and possible.
+fn sharing(auth: Auth, share: Option<&Value<'_>>, default: Option<bool>) -> Auth {
+    let Some(value) = share else {
+        let is_shared = default == Some(true) && auth.facts().unshareable.is_none();
+        return if is_shared { auth.shared() } else { auth };
+    };
+    let wanted = value.boolean().unwrap_or_default();
+    if default.is_none() {
+        value.error("this key has no effect without `shared` at the top level, which names the store");
+    } else if let Some(why) = auth.facts().unshareable.filter(|_| wanted) {
+        value.error(format!("this credential cannot be shared: {why}"));
+    } else if wanted {
+        return auth.shared();
+    }
+    auth
 }
 
 impl Default for Entry {

@@ -31,6 +31,7 @@ log: {}
 reload: {}
 downstream_timeouts: {}
 shutdown: {}
+shared: { url: 'rediss://a.example', key: { env: TOKEN } }
 state: { dir: /x, key: { env: TOKEN } }
 tracing: { otlp_endpoint: 'https://collector.example' }
 services:

@@ -31,6 +31,10 @@ impl Kind for GithubApp {
         Owned::authorization()
     }
 
+    fn unshareable(_: &Settings) -> Option<&'static str> {
+        None
+    }
+
     fn refresh(
         settings: &Settings,
         context: &SourceContext<'_>,

@@ -26,7 +26,9 @@ use crate::credential::{
     Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
     store_or_new,
 };
-use crate::oauth2::{AccessToken, IssuedToken, jws};
+use crate::fleet::Rules;
+use crate::oauth2::source::access_token_source::AccessTokenSource;
+use crate::oauth2::{AccessToken, IssuedToken, TokenResponse, TokenSource, jws};
 use crate::refresh::{ClockReading, Expiry, Source, SourceError, SourceErrorKind};
 use crate::secret::{Algorithm, Secret, SigningKey};
 
@@ -121,12 +123,24 @@ impl Kind for Jwt {
         Owned::at(&settings.token)
     }
 
+    fn unshareable(_: &Settings) -> Option<&'static str> {
+        None
+    }
+
     fn refresh(
         settings: &Settings,
-        _: &SourceContext<'_>,
+        context: &SourceContext<'_>,
         reuse: Option<StoreHandle>,
     ) -> Result<Option<Refresh>, BuildError> {
-        let source = Arc::new(Minted(settings.clone()));
+        let minted = Minted(settings.clone());
+        let source: Arc<dyn Source<AccessToken>> = match context.fleet {
+            None => Arc::new(minted),
+            Some(fleet) => {
+                let rules = Rules { rotates: false, min_interval: settings.min_reuse };
+                let source = context.shared(minted, fleet.value("jwt", settings, rules));
+                Arc::new(AccessTokenSource::new(source, None, settings.token.clone(), Arc::default()))
+            }
+        };
         Ok(Some(Refresh::new::<AccessToken>(source, store_or_new(reuse, settings.min_reuse))))
     }
 
@@ -263,11 +277,10 @@ fn fill_in_fingerprint(claims: &mut Map<String, Json>, key: &SigningKey) -> bool
 struct Minted(Settings);
 
 impl Minted {
-    fn mint(&self, now: ClockReading) -> Result<AccessToken, SourceError> {
+    fn mint(&self, now: ClockReading) -> Result<IssuedToken, SourceError> {
         let local = |error: &dyn fmt::Display| SourceError::new(SourceErrorKind::Local, error.to_string());
-        let Settings {
-            key, key_id, headers, claims, lifetime, has_expiry, backdate, max_reuse, token, ..
-        } = &self.0;
+        let Settings { key, key_id, headers, claims, lifetime, has_expiry, backdate, max_reuse, .. } =
+            &self.0;
         let issued = match backdate {
             Some(backdate) => jws::issued_before(now, *backdate),
             None => jws::issued_at(now, *lifetime),
@@ -287,14 +300,23 @@ impl Minted {
         let end = Duration::from_secs(issued + lifetime.as_secs()).as_secs_f64() - now.unix_seconds();
         let left = Duration::try_from_secs_f64(end).unwrap_or_default();
         let used = max_reuse.map_or(left, |max| if *has_expiry { max.min(left) } else { max });
-        let issued = IssuedToken { value, expiry: Expiry::after(now, used), scope: None };
-        AccessToken::new(&issued, None, token).map_err(|_| local(&"the token cannot be sent where it goes"))
+        Ok(IssuedToken { value, expiry: Expiry::after(now, used), scope: None })
     }
 }
 
 #[async_trait]
 impl Source<AccessToken> for Minted {
     async fn fetch(&self) -> Result<AccessToken, SourceError> {
-        self.mint(ClockReading::now())
+        let issued = self.mint(ClockReading::now())?;
+        let placed = AccessToken::new(&issued, None, &self.0.token);
+        placed.map_err(|_| SourceError::new(SourceErrorKind::Local, "the token cannot be sent where it goes"))
+    }
+}
+
+/// The same, if the token is shared by a fleet.
+#[async_trait]
+impl TokenSource for Minted {
+    async fn request_token(&self, _: Option<&Secret>) -> Result<TokenResponse, SourceError> {
+        Ok(TokenResponse { access: Ok(self.mint(ClockReading::now())?), refresh_token: None })
     }
 }

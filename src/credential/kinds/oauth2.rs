@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use crate::config::OAuth2 as Settings;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::schema::Schema;
 use crate::config::reader::table::Keys;
-use crate::config::{OAUTH2_KEYS, oauth2_schema, read_oauth2};
+use crate::config::{ClientAuth, Grant, OAUTH2_KEYS, OAuth2 as Settings, oauth2_schema, read_oauth2};
 use crate::credential::{
     Build, BuildError, Dpop, ForCaller, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle,
     Token, requested_token, token_endpoint,
@@ -37,6 +36,23 @@ impl Kind for OAuth2 {
     fn owned(settings: &Settings) -> Owned {
         let token = Owned::at(&settings.token);
         if settings.dpop.is_some() { Dpop::owned_with(token) } else { token }
+    }
+
+    fn unshareable(settings: &Settings) -> Option<&'static str> {
+        match &settings.grant {
+            grant if grant.caller_tokens().is_some() => Some("each caller has a token of its own"),
+            _ if settings.dpop.is_some() => Some("with `dpop` a token is bound to the key of one process"),
+            _ if matches!(&settings.client_auth, ClientAuth::Presented { assertion, .. } if !assertion.has_value()) => {
+                Some("a client assertion that is read for each request may be another one in each process")
+            }
+            _ if settings.tls.client.is_some() => {
+                Some("with a client certificate a token may be bound to the certificate of one process")
+            }
+            Grant::TokenExchange(exchange) if !exchange.is_fixed() => Some(
+                "a subject or actor token that is read for each request may be another one in each process",
+            ),
+            _ => None,
+        }
     }
 
     fn refresh(

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use futures_util::future::{BoxFuture, join_all, select_all};
 
 use crate::credential::Signer;
-use crate::refresh::{AnyStore, Expiry, RefreshStatus, Requested, ServerFacts};
+use crate::refresh::{AnyStore, Expiry, RefreshStatus, Requested, ServerFacts, SharingFacts};
 
 /// The credentials of a list. Those that expire are one store together.
 pub(super) struct Parts(pub(super) Box<[Box<dyn Signer>]>);
@@ -63,6 +63,10 @@ impl AnyStore for Parts {
 
     fn is_at_risk(&self) -> Option<bool> {
         self.stores().filter_map(AnyStore::is_at_risk).reduce(|all, one| all || one)
+    }
+
+    fn sharing(&self) -> Option<SharingFacts> {
+        self.stores().find_map(AnyStore::sharing)
     }
 
     fn min_interval(&self) -> Duration {

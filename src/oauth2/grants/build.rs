@@ -11,11 +11,13 @@ use super::password::PasswordGrant;
 use super::refresh_token::RefreshTokenGrant;
 use super::token_exchange::ExchangeGrant;
 use super::user_login::UserLoginGrant;
-use crate::config::Grant;
+use crate::config::{Grant, OAuth2};
+use crate::fleet::{Fleet, Rules, Shared};
 use crate::metrics::SharedTokenMetrics;
 use crate::oauth2::client::endpoint::TokenEndpoint;
-use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
+use crate::oauth2::refresh_tokens::{Identity, RefreshTokenRegistry};
 use crate::oauth2::source::access_token_source::AccessTokenSource;
+use crate::oauth2::source::shared_tokens::SharedTokens;
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::source::with_metrics::WithMetrics;
 use crate::oauth2::source::with_tracing::{RequestKind, WithTracing};
@@ -34,6 +36,7 @@ pub fn source(
     refresh_tokens: &RefreshTokenRegistry,
     metrics: &SharedTokenMetrics,
     traces: &Arc<CurrentTracer>,
+    fleet: Option<&Fleet>,
 ) -> Arc<dyn Source<AccessToken>> {
     let config = endpoint.config().clone();
     let (dpop_key, server) = (endpoint.dpop_key().cloned(), endpoint.server().clone());
@@ -53,8 +56,29 @@ pub fn source(
     let kind = RequestKind::of(credential, &config);
     let source = WithTracing::new(grant, kind, name.clone(), traces.clone());
     let source = WithMetrics::new(source, metrics.clone());
-    let source = refresh_tokens.wrap(name, &config, source, metrics.clone());
-    Arc::new(AccessTokenSource::new(source, dpop_key, config.token.clone(), server))
+    match fleet {
+        Some(fleet) => {
+            let shared = shared(fleet, &config);
+            let source = SharedTokens::new(source, shared, metrics.clone(), traces.clone(), name);
+            Arc::new(AccessTokenSource::new(source, dpop_key, config.token.clone(), server))
+        }
+        None => {
+            let source = refresh_tokens.wrap(name, &config, source, metrics.clone());
+            Arc::new(AccessTokenSource::new(source, dpop_key, config.token.clone(), server))
+        }
+    }
+}
+
+/// The token of a configuration in the fleet. One that comes with a refresh token stays the same when the client secret is rotated:
+/// its refresh token must be spent once. Any other is shared by equal settings only.
+pub fn shared(fleet: &Fleet, config: &OAuth2) -> Arc<Shared> {
+    let rules =
+        Rules { rotates: config.grant.keeps_refresh_token(), min_interval: config.request.min_interval };
+    if rules.rotates {
+        fleet.value("oauth2 refresh token", &Identity::of(config), rules)
+    } else {
+        fleet.value("oauth2", config, rules)
+    }
 }
 
 /// The source of a grant that needs a caller: there is none here.

@@ -17,7 +17,7 @@ mod user_login;
 
 pub use account_credentials::AccountCredentials;
 pub use authorization_code::{AuthorizationError, AuthorizationRequest};
-pub use build::source;
+pub use build::{shared, source};
 pub use client_credentials::ClientCredentials;
 pub use device_code::DeviceAuthorization;
 pub use for_caller::CallerGrant;

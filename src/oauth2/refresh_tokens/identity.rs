@@ -1,8 +1,6 @@
 //! The identity of a credential, which a state file belongs to.
 
-use std::hash::{Hash, Hasher};
-
-use ring::{digest, hmac};
+use ring::digest;
 
 use crate::config::{Grant, OAuth2};
 use crate::secret::hex;
@@ -72,21 +70,4 @@ impl Parts {
             self.0.update(part.as_bytes());
         }
     }
-}
-
-/// A keyed hash, to compare values with earlier ones, including secrets, which must not be stored.
-pub(crate) fn fingerprint(key: &hmac::Key, what: &impl Hash) -> String {
-    struct Keyed(hmac::Context);
-    impl Hasher for Keyed {
-        fn write(&mut self, bytes: &[u8]) {
-            self.0.update(bytes);
-        }
-
-        fn finish(&self) -> u64 {
-            0
-        }
-    }
-    let mut hasher = Keyed(hmac::Context::with_key(key));
-    what.hash(&mut hasher);
-    hex(hasher.0.sign().as_ref())
 }

@@ -5,7 +5,6 @@ mod identity;
 mod persisted_source;
 mod record;
 mod registry;
-mod seal;
 mod state_dir;
 mod state_file;
 mod tokens;

@@ -8,11 +8,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::identity::{Identity, fingerprint};
-use super::seal::Keys;
+use super::identity::Identity;
 use super::state_file::{StateError, StateFile};
 use crate::config;
-use crate::secret::{ensure_private_folder, write_new_file};
+use crate::secret::{SealPurpose, SealingKeys, ensure_private_folder, write_new_file};
 
 /// Creates the folder with mode 0700 if it does not exist.
 pub fn create_state_dir(dir: &Path) -> io::Result<()> {
@@ -23,7 +22,7 @@ pub fn create_state_dir(dir: &Path) -> io::Result<()> {
 #[derive(Clone)]
 pub struct StateDir {
     dir: Arc<Path>,
-    keys: Arc<Keys>,
+    keys: Arc<SealingKeys>,
     access_tokens: bool,
 }
 
@@ -43,7 +42,7 @@ impl StateDir {
             .map_err(|error| unusable(format!("cannot write into it: {error}")))?;
         Ok(Self {
             dir: dir.as_path().into(),
-            keys: Arc::new(Keys::derive(&config.key)),
+            keys: Arc::new(SealingKeys::derive(SealPurpose::State, &config.key)),
             access_tokens: config.access_tokens,
         })
     }
@@ -60,6 +59,6 @@ impl StateDir {
 
     /// A keyed hash, to compare a value with an earlier one without storing it.
     pub fn fingerprint(&self, what: &impl Hash) -> String {
-        fingerprint(self.keys.fingerprints(), what)
+        self.keys.fingerprint(what)
     }
 }

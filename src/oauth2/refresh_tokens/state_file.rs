@@ -21,8 +21,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::identity::Identity;
 use super::record::StateRecord;
-use super::seal::{Keys, Unreadable};
-use crate::secret::{FileError, open_private_file, read_private_file, write_new_file};
+use crate::secret::{
+    FileError, SealingKeys, Unreadable, open_private_file, read_private_file, write_new_file,
+};
 
 /// Maximum size of a state file, which has two tokens at most.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -79,7 +80,7 @@ pub enum StateError {
 pub struct StateFile {
     path: PathBuf,
     identity: Identity,
-    keys: Arc<Keys>,
+    keys: Arc<SealingKeys>,
 }
 
 /// The right to read a refresh token in order to spend it, and to write its successor. Released when it is
@@ -94,7 +95,7 @@ pub struct FileVersion(Option<(u64, SystemTime, u64)>);
 
 impl StateFile {
     /// The state file of one credential in a folder. Nothing is read yet.
-    pub(super) fn new(dir: &Path, identity: &Identity, keys: Arc<Keys>) -> Self {
+    pub(super) fn new(dir: &Path, identity: &Identity, keys: Arc<SealingKeys>) -> Self {
         let path = dir.join(format!("{}.state", identity.file_name()));
         Self { path, identity: identity.clone(), keys }
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::config::auth::placement::Placement;
 use crate::oauth2::dpop_key::DpopKey;
 use crate::oauth2::token::{AccessToken, TokenResponse};
-use crate::refresh::{Risk, Source, SourceError, SourceServer};
+use crate::refresh::{Cause, Risk, Sharing, Source, SourceError, SourceServer};
 
 /// A source of access tokens, bound to a key if there is one.
 pub(crate) struct AccessTokenSource<S> {
@@ -33,7 +33,11 @@ impl<S> AccessTokenSource<S> {
 #[async_trait]
 impl<S: Source<TokenResponse>> Source<AccessToken> for AccessTokenSource<S> {
     async fn fetch(&self) -> Result<AccessToken, SourceError> {
-        let issued = self.inner.fetch().await?.access?;
+        self.fetch_for(Cause::Due).await
+    }
+
+    async fn fetch_for(&self, cause: Cause) -> Result<AccessToken, SourceError> {
+        let issued = self.inner.fetch_for(cause).await?.access?;
         AccessToken::new(&issued, self.dpop_key.as_ref(), &self.placement)
     }
 
@@ -47,5 +51,9 @@ impl<S: Source<TokenResponse>> Source<AccessToken> for AccessTokenSource<S> {
 
     fn server(&self) -> Option<Arc<SourceServer>> {
         Some(self.server.clone())
+    }
+
+    fn sharing(&self) -> Option<Arc<Sharing>> {
+        self.inner.sharing()
     }
 }

@@ -25,6 +25,7 @@ mod otlp;
 mod probe;
 mod prometheus;
 mod promtool;
+mod redis;
 mod requests;
 
 use std::path::{Path, PathBuf};
@@ -51,6 +52,7 @@ pub use openbao::OpenBao;
 pub use otlp::otlp_decode;
 pub use prometheus::Prometheus;
 pub use promtool::promtool_check_metrics;
+pub use redis::Redis;
 pub use requests::python_requests;
 
 /// The path of an installed program.

@@ -5,7 +5,7 @@
 pub const PINGORA: &[&str] = &["app/accept.rs"];
 
 /// Modules that may read a secret: those that send it.
-pub const EXPOSING: &[&str] = &["credential", "oauth2"];
+pub const EXPOSING: &[&str] = &["credential", "fleet", "oauth2"];
 
 /// Files that may open files by themselves: the one that reads those of the configuration, for all others, and
 /// those that write, and the one that asks the terminal who has it. None may be added that reads.

@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 
 use super::installation::Installation;
 use super::settings::Settings;
-use crate::credential::{BuildError, SourceContext, sensitive, token_source};
+use crate::credential::{BuildError, SourceContext, sensitive, shared_token_source, token_source};
+use crate::fleet::Rules;
 use crate::oauth2::client::http::HttpClient;
 use crate::oauth2::client::observed::{date, learn_from, learn_from_error};
 use crate::oauth2::{AccessToken, IssuedToken, RequestKind, TokenResponse, TokenSource, jws, sanitize};
@@ -60,14 +61,16 @@ impl InstallationTokens {
 
     /// The source of access tokens, with metrics and traces.
     pub(super) fn into_source(self, context: &SourceContext<'_>) -> Arc<dyn Source<AccessToken>> {
-        let server = self.server.clone();
+        let (server, settings) = (self.server.clone(), self.settings.clone());
         let kind = RequestKind {
             credential: "github_app",
             grant: None,
             method: "POST",
             server: Some(self.settings.api.url.clone()),
         };
-        token_source(self, kind, server, context)
+        let Some(fleet) = context.fleet else { return token_source(self, kind, server, context) };
+        let rules = Rules { rotates: false, min_interval: MIN_INTERVAL };
+        shared_token_source(self, kind, server, context, fleet.value("github_app", &settings, rules))
     }
 
     /// The token with which the app itself asks.

@@ -1,0 +1,50 @@
+//! A fleet: processes that share what they request, through a store that all of them reach.
+//!
+//! ```text
+//! fleet       the shared store and the keys, as the configuration has them; hands out shared values
+//! names       the names of a record: keyed hashes of what shapes the request
+//! keys        what records are sealed with; the first key seals, all open
+//! record      a value in the store: sealed, with its generation
+//! failure     why the last request failed, for the others: sealed as well
+//! store       what a store must do (trait), and what it answers
+//! shared      one value: read, lock, read again, request, write, publish
+//! under_lock  the part of it that is done under the lock
+//! restore     gives the store what it has lost
+//! decision    what to do about what the store has
+//! lease       a request during which a lock is renewed
+//! alone       what happens while the store cannot be used
+//! known       what a value is, and what this process knows of it
+//! health      how the store is, for log, metrics and page
+//! news        generations that others have written
+//! redis/      Redis and Valkey
+//! ```
+//!
+//! The store is asked when a refresh is due, after a 401 and at the start; never for a request. Nothing here knows what
+//! a value is.
+
+mod alone;
+mod decision;
+mod failure;
+#[expect(clippy::module_inception, reason = "the type that the module is about")]
+mod fleet;
+mod health;
+mod keys;
+mod known;
+mod lease;
+mod names;
+mod news;
+mod record;
+mod redis;
+mod restore;
+mod shared;
+mod store;
+#[cfg(test)]
+mod tests;
+mod under_lock;
+
+pub use fleet::Fleet;
+pub use known::Rules;
+pub use names::Names;
+pub use record::Obtained;
+pub use shared::{Requester, Shared, Taken};
+pub use store::{BuildError, StoreError};

@@ -1,0 +1,104 @@
+//! What the scripts return. A store is not trusted to return what it should.
+
+use redis::Value;
+use tokio::time::Instant;
+
+use crate::fleet::store::{StoreError, Stored, View};
+use crate::refresh::ClockReading;
+
+/// Largest record and failure that is read.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// The error of a reply that no script returns.
+pub(super) fn unexpected() -> StoreError {
+    StoreError("it answered with something else than expected".into())
+}
+
+/// A whole number.
+pub(super) fn number(value: &Value) -> Result<u64, StoreError> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).map_err(|_| unexpected()),
+        _ => Err(unexpected()),
+    }
+}
+
+/// The entries of a list.
+pub(super) fn list(value: Value) -> Result<Vec<Value>, StoreError> {
+    match value {
+        Value::Array(entries) => Ok(entries),
+        _ => Err(unexpected()),
+    }
+}
+
+fn bytes(value: Value) -> Result<Vec<u8>, StoreError> {
+    match value {
+        Value::BulkString(bytes) if bytes.len() <= MAX_BYTES => Ok(bytes),
+        _ => Err(unexpected()),
+    }
+}
+
+fn text(value: Value) -> Result<String, StoreError> {
+    String::from_utf8(bytes(value)?).map_err(|_| unexpected())
+}
+
+/// The number of a name; `None` for -1.
+fn name(value: &Value) -> Result<Option<usize>, StoreError> {
+    match value {
+        Value::Int(-1) => Ok(None),
+        Value::Int(number) => usize::try_from(*number).map(Some).map_err(|_| unexpected()),
+        _ => Err(unexpected()),
+    }
+}
+
+/// The view of a record. `asked` is when the store was asked.
+pub(super) fn view(value: Value, asked: ClockReading) -> Result<View, StoreError> {
+    let answered = Instant::now();
+    let entries: [Value; 7] = list(value)?.try_into().map_err(|_| unexpected())?;
+    let [now, of_record, generation, sealed, of_failure, failure, spender] = entries;
+    let (generation, sealed) = (text(generation)?, bytes(sealed)?);
+    let record = name(&of_record)?.map(|name| Stored { name, generation, sealed });
+    let failure = bytes(failure)?;
+    let failure = name(&of_failure)?.map(|name| (name, failure));
+    let spender = Some(text(spender)?).filter(|spender| !spender.is_empty());
+    Ok(View { now: number(&now)?, asked, answered, record, failure, spender })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(changed: Option<(usize, Value)>) -> Value {
+        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let mut entries =
+            vec![Value::Int(5), Value::Int(0), bulk("7"), bulk("v"), Value::Int(-1), bulk(""), bulk("")];
+        if let Some((at, value)) = changed {
+            entries[at] = value;
+        }
+        Value::Array(entries)
+    }
+
+    #[test]
+    fn view_is_read_from_the_reply_of_a_script() {
+        let read = view(reply(None), ClockReading::now()).unwrap();
+        assert_eq!((read.now, read.generation(), read.failure, read.spender), (5, "7", None, None));
+    }
+
+    #[test]
+    fn reply_of_another_form_is_an_error() {
+        let huge = Value::BulkString(vec![0; MAX_BYTES + 1]);
+        for (at, value) in [
+            (0, Value::Nil),
+            (0, Value::Int(-5)),
+            (1, Value::Int(-2)),
+            (2, Value::Int(1)),
+            (2, Value::BulkString(vec![0xff])),
+            (3, Value::Nil),
+            (3, huge),
+            (6, Value::Okay),
+        ] {
+            assert!(view(reply(Some((at, value))), ClockReading::now()).is_err(), "{at}");
+        }
+        assert!(view(Value::Okay, ClockReading::now()).is_err());
+        assert!(view(Value::Array(vec![Value::Int(1)]), ClockReading::now()).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! A connection that receives news of other processes. As long as it stands, the store is up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use redis::Value;
+
+use super::commands::{RedisStore, channel, published_name};
+use super::connection::Dialer;
+use crate::fleet::health::Health;
+use crate::fleet::news::NewsRoom;
+use crate::fleet::store::StoreError;
+
+/// How often the store is asked how many processes there are, and whether it is still there.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// First and longest time between two attempts to connect.
+const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// What the subscriber works with.
+pub(in crate::fleet) struct Subscriber {
+    pub(in crate::fleet) dialer: Arc<Dialer>,
+    pub(in crate::fleet) store: Arc<RedisStore>,
+    pub(in crate::fleet) prefix: String,
+    pub(in crate::fleet) news: Arc<NewsRoom>,
+    pub(in crate::fleet) health: Arc<Health>,
+}
+
+impl Subscriber {
+    /// Passes news on, for ever.
+    pub(in crate::fleet) async fn run(self) {
+        let mut wait = RECONNECT.0;
+        loop {
+            match self.listen(&mut wait).await {
+                Ok(()) => self.health.down(&StoreError("the connection was lost".into())),
+                Err(error) => self.health.down(&error),
+            }
+            tokio::time::sleep(wait.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+            wait = (wait * 2).min(RECONNECT.1);
+        }
+    }
+
+    async fn listen(&self, wait: &mut Duration) -> Result<(), StoreError> {
+        let mut subscription = self.dialer.subscriber().await?;
+        let lost = |_| StoreError("it does not permit this user to subscribe to the channel".into());
+        let subscribed =
+            tokio::time::timeout(self.dialer.timeout(), subscription.subscribe(channel(&self.prefix)));
+        subscribed.await.map_err(|_| StoreError("it did not answer in time".into()))?.map_err(lost)?;
+        self.check_policy().await?;
+        self.check().await?;
+        *wait = RECONNECT.0;
+        self.health.up();
+        // What was published before is not received.
+        self.news.about_all();
+        let mut messages = subscription.into_on_message();
+        let mut check = tokio::time::interval(CHECK_INTERVAL);
+        check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                message = messages.next() => match message {
+                    None => return Ok(()),
+                    Some(message) => {
+                        let key: Result<String, _> = message.get_payload();
+                        if let Some(name) = key.ok().as_deref().and_then(|key| published_name(&self.prefix, key)) {
+                            self.news.about(name);
+                        }
+                    }
+                },
+                _ = check.tick() => self.check().await?,
+            }
+        }
+    }
+
+    /// Asks how many processes there are.
+    async fn check(&self) -> Result<(), StoreError> {
+        let mut command = redis::cmd("PUBSUB");
+        command.arg("NUMSUB").arg(channel(&self.prefix));
+        if let Value::Array(reply) = self.store.send(&command).await?
+            && let Some(Value::Int(count)) = reply.get(1)
+        {
+            self.health.members(u64::try_from(*count).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Warns if the store removes records when its memory is full.
+    async fn check_policy(&self) -> Result<(), StoreError> {
+        let mut command = redis::cmd("INFO");
+        command.arg("memory");
+        // A user need not be permitted to ask.
+        let Ok(reply) = self.store.send(&command).await else { return Ok(()) };
+        let text = match reply {
+            Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Value::VerbatimString { text, .. } => text,
+            _ => return Ok(()),
+        };
+        if let Some(policy) = policy(&text) {
+            self.health.policy(policy);
+        }
+        Ok(())
+    }
+}
+
+/// The `maxmemory-policy` that the store states.
+fn policy(info: &str) -> Option<&str> {
+    let policy = info.lines().find_map(|line| line.strip_prefix("maxmemory_policy:"))?.trim();
+    policy.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-').then_some(policy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policy_is_found_in_the_state_of_the_memory() {
+        assert_eq!(policy("used_memory:1\r\nmaxmemory_policy:allkeys-lru\r\nx:y\r\n"), Some("allkeys-lru"));
+        assert_eq!(policy("used_memory:1\r\n"), None);
+        assert_eq!(policy("maxmemory_policy:\u{1b}[2J"), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! A fleet in simulated time, with a store in memory.

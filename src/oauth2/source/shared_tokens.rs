@@ -1,0 +1,171 @@
+//! Tokens that a fleet shares: a token request is made by one process, and the others use what it was issued.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::fleet::{Obtained, Requester, Shared, Taken};
+use crate::metrics::SharedTokenMetrics;
+use crate::oauth2::source::token_source::TokenSource;
+use crate::oauth2::token::{IssuedToken, TokenResponse};
+use crate::otel::{CurrentTracer, Span, Value};
+use crate::refresh::{Cause, Obtainer, Risk, Sharing, Source, SourceError, SourceErrorKind};
+use crate::secret::Secret;
+
+/// A source whose tokens are those of the fleet.
+pub struct SharedTokens<S> {
+    shared: Arc<Shared>,
+    inner: Requests<S>,
+    metrics: SharedTokenMetrics,
+    traces: Arc<CurrentTracer>,
+    /// The services that use the token.
+    services: String,
+}
+
+/// Makes the token requests.
+struct Requests<S>(S);
+
+/// What a record has of a token response.
+#[derive(Serialize)]
+struct Written<'a> {
+    access: Option<&'a str>,
+    scope: Option<&'a str>,
+    refresh: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    access: Option<Zeroizing<String>>,
+    scope: Option<String>,
+    refresh: Option<Zeroizing<String>>,
+}
+
+impl<S> SharedTokens<S> {
+    /// Wraps a source of token responses. `services` are those that use the token, for traces.
+    pub fn new(
+        inner: S,
+        shared: Arc<Shared>,
+        metrics: SharedTokenMetrics,
+        traces: Arc<CurrentTracer>,
+        services: String,
+    ) -> Self {
+        Self { shared, inner: Requests(inner), metrics, traces, services }
+    }
+
+    /// Records a wait for the fleet as a span, as token requests are recorded.
+    fn record(&self, began: (SystemTime, Instant), outcome: &Result<Taken, SourceError>) {
+        let Some(tracer) = self.traces.get() else { return };
+        let mut attributes: Vec<(&'static str, Value)> =
+            vec![("sidekey.service", self.services.clone().into())];
+        match outcome {
+            Ok(taken) => attributes.push(("sidekey.shared.by", taken.by.as_str().into())),
+            Err(error) => attributes.push(("error.type", error.kind.as_str().into())),
+        }
+        tracer.record(Span {
+            context: tracer.root(),
+            name: "shared token",
+            start: began.0,
+            took: began.1.elapsed(),
+            attributes,
+            error: outcome.as_ref().err().map(|error| error.message.clone()),
+        });
+    }
+}
+
+#[async_trait]
+impl<S: TokenSource> Source<TokenResponse> for SharedTokens<S> {
+    async fn fetch(&self) -> Result<TokenResponse, SourceError> {
+        self.fetch_for(Cause::Due).await
+    }
+
+    async fn fetch_for(&self, cause: Cause) -> Result<TokenResponse, SourceError> {
+        let began = (SystemTime::now(), Instant::now());
+        let outcome = self.shared.obtain(cause, &self.inner, &self.metrics).await;
+        self.record(began, &outcome);
+        let taken = outcome?;
+        if let Obtainer::Peer(process) = &taken.by {
+            tracing::debug!(sidekey.service = self.services, fleet.process = process, "shared token taken");
+        }
+        let read = read(&taken.content).ok_or_else(unreadable)?;
+        let value =
+            read.access.and_then(|token| Secret::new(token.to_string()).ok()).ok_or_else(unreadable)?;
+        let access = Ok(IssuedToken { value, expiry: taken.expiry, scope: read.scope });
+        Ok(TokenResponse { access, refresh_token: None })
+    }
+
+    async fn changed(&self) {
+        self.shared.changed().await;
+    }
+
+    fn risk(&self) -> Option<Arc<Risk>> {
+        self.shared.risk()
+    }
+
+    fn sharing(&self) -> Option<Arc<Sharing>> {
+        Some(self.shared.sharing().clone())
+    }
+}
+
+#[async_trait]
+impl<S: TokenSource> Requester for Requests<S> {
+    async fn request(&self, current: Option<&[u8]>) -> Result<Obtained, SourceError> {
+        let refresh_token = match current.map(|current| read(current).ok_or_else(unreadable)).transpose()? {
+            Some(Read { refresh: Some(token), .. }) => {
+                Some(Secret::new(token.to_string()).map_err(|_| unreadable())?)
+            }
+            _ => None,
+        };
+        let TokenResponse { access, refresh_token } = self.0.request_token(refresh_token.as_ref()).await?;
+        let issued = access.as_ref().ok();
+        let content = written(issued, refresh_token.as_ref());
+        let expiry = issued.map(|issued| issued.expiry);
+        Ok(Obtained { content, expiry, failure: access.err() })
+    }
+}
+
+/// The content of the record of a login: a refresh token alone.
+pub(crate) fn login(refresh_token: &Secret) -> Zeroizing<Vec<u8>> {
+    written(None, Some(refresh_token))
+}
+
+fn written(issued: Option<&IssuedToken>, refresh_token: Option<&Secret>) -> Zeroizing<Vec<u8>> {
+    let written = Written {
+        access: issued.map(|issued| issued.value.expose()),
+        scope: issued.and_then(|issued| issued.scope.as_deref()),
+        refresh: refresh_token.map(Secret::expose),
+    };
+    Zeroizing::new(serde_json::to_vec(&written).expect("texts are JSON"))
+}
+
+fn read(content: &[u8]) -> Option<Read> {
+    serde_json::from_slice(content).ok()
+}
+
+fn unreadable() -> SourceError {
+    SourceError::new(SourceErrorKind::Local, "the token in the shared store has another form than expected")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::refresh::{ClockReading, Expiry};
+
+    #[test]
+    fn content_of_a_record_has_token_and_refresh_token() {
+        let secret = |text: &str| Secret::new(text.into()).unwrap();
+        let expiry = Expiry::after(ClockReading::now(), Duration::from_secs(9));
+        let issued = IssuedToken { value: secret("at"), expiry, scope: Some("a b".into()) };
+        let read = read(&written(Some(&issued), Some(&secret("rt")))).unwrap();
+        assert_eq!(read.access.as_deref().map(String::as_str), Some("at"));
+        assert_eq!(read.refresh.as_deref().map(String::as_str), Some("rt"));
+        assert_eq!(read.scope.as_deref(), Some("a b"));
+        let read = super::read(&login(&secret("rt"))).unwrap();
+        assert!(read.access.is_none() && read.refresh.is_some());
+        assert!(super::read(b"{}").unwrap().access.is_none() && super::read(b"[").is_none());
+    }
+}

@@ -1,0 +1,8 @@
+//! Many processes, one token: fleets of the real program with a real Redis, and a provider that ends a grant if a refresh token
+//! is spent twice.
+
+mod access_tokens;
+mod refresh_tokens;
+mod setup;
+mod store_lost;
+mod store_reads;

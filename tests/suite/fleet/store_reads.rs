@@ -1,0 +1,80 @@
+//! What the store sees: no request, and nothing that can be read.
+
+use std::time::Duration;
+
+use super::setup::{Provider, client_credentials, config, refresh_token, shared, start};
+use crate::harness::{Load, Pki, Redis, Sidekey};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_is_never_asked_for_a_request() {
+    let (provider, redis) = (Provider::new(Duration::from_secs(3600)), Redis::start(&[]).await);
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    let config = config(&shared(&redis), &upstream, &client_credentials(&endpoint));
+    let processes = start(&config, 2).await;
+    for process in &processes {
+        assert_eq!(process.get("/api/x").await.status, 200);
+    }
+    let monitor = redis.monitor().await;
+    let load = Load::start(processes[0].address(), &["/api/x"; 4]);
+    load.answers(5000).await;
+    assert_eq!(load.stop().await.failures, Vec::<String>::new());
+    let seen = monitor.output();
+    assert!(!seen.contains("EVAL"), "{seen}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_has_nothing_that_can_be_read() {
+    let (provider, redis) = (Provider::new(Duration::from_secs(5)), Redis::start(&[]).await);
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    let monitor = redis.monitor().await;
+    let two = [client_credentials(&endpoint), refresh_token(&endpoint)];
+    for auth in &two {
+        let processes = start(&config(&shared(&redis), &upstream, auth), 2).await;
+        for process in &processes {
+            process.ready().await;
+        }
+        endpoint.received(2).await;
+    }
+    let (dump, seen) = (redis.dump().await, monitor.output());
+    assert!(dump.len() > 500 && seen.contains("EVAL"));
+    for text in [String::from_utf8_lossy(&dump).into_owned(), seen] {
+        for secret in ["CANARY", "s3cret", "client_credentials", "grant_type", "\"me\"", &endpoint.url()] {
+            assert!(!text.contains(secret), "the store has {secret}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn store_is_reached_by_tls_with_user_and_password() {
+    let pki = Pki::new();
+    let (provider, redis) = (Provider::new(Duration::from_secs(3600)), Redis::start_tls(&pki).await);
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    let allowed = "~{fleet-a}:* &fleet-a:news +eval +ping +time +get +set +del +pttl +hmget +hset +pexpire +persist +publish +subscribe \
+                   +pubsub|numsub +info";
+    let rule: Vec<_> =
+        ["ACL", "SETUSER", "sidekey", "on", ">pa55"].into_iter().chain(allowed.split(' ')).collect();
+    assert_eq!(redis.cli(&rule).await.trim(), "OK");
+    assert_eq!(redis.cli(&["ACL", "SETUSER", "default", "off"]).await.trim(), "OK");
+    let shared = |password: &str| {
+        format!(
+            "shared: {{ url: '{}', username: sidekey, password: {password}, key: {}, prefix: fleet-a, tls: {{ ca_file: {} }} }}",
+            redis.url(),
+            super::setup::KEY,
+            pki.ca_file()
+        )
+    };
+    let auth = client_credentials(&endpoint);
+    let processes = start(&config(&shared("pa55"), &upstream, &auth), 2).await;
+    for process in &processes {
+        assert_eq!(process.get("/api/x").await.status, 200);
+        process.logged("shared store connected").await;
+    }
+    assert_eq!(provider.requests(), 1);
+    // A wrong password is no busy store: the process goes on alone.
+    let other = Sidekey::configured(&config(&shared("wrong-CANARY"), &upstream, &auth)).start_ready().await;
+    let logged = other.logged_like("shared store not available").await;
+    assert!(logged["message"].as_str().unwrap().contains("WRONGPASS"), "{logged}");
+    assert!(!other.log().contains("CANARY"), "{}", other.log());
+    assert_eq!(other.get("/api/x").await.status, 200);
+    assert_eq!(provider.requests(), 2);
+}
