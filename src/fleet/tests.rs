@@ -1,1 +1,0 @@
-//! A fleet in simulated time, with a store in memory.
