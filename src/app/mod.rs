@@ -53,6 +53,6 @@ pub use app::App;
 pub use descriptor_limit::raise_descriptor_limit;
 pub use listeners::ListenerInfo;
 pub use missing_credentials::MissingCredential;
-pub use reachability::probe_targets;
+pub use reachability::{probe_shared_store, probe_targets};
 pub use standalone::{StandaloneService, build_standalone, test_standalone};
 pub use warnings::log_warnings;

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use prometheus::Registry;
 
 use super::services::ServiceFactory;
 use crate::config;
 use crate::config::{Config, CredentialServer, Host, OAuth2, ProxyConfig, Tls, TokenUrl, Tracing};
 use crate::credential;
-use crate::diagnose::{ProbeTarget, Role};
+use crate::diagnose::{ProbeResult, ProbeTarget, Role};
+use crate::fleet::Fleet;
+use crate::metrics::FleetMetrics;
 use crate::otel;
 use crate::tls::client::server_name;
 use crate::upstream::{ConnectProbe, EndpointTls};
@@ -42,6 +45,22 @@ pub fn probe_targets(config: &Config) -> anyhow::Result<Vec<ProbeTarget>> {
         targets.push(collector_target(&factory, tracing)?);
     }
     Ok(targets)
+}
+
+/// Whether the shared store can be reached, and accepts user and password; `None` if the configuration has none.
+pub async fn probe_shared_store(config: &Config) -> anyhow::Result<Option<ProbeResult>> {
+    let Some(shared) = &config.shared else { return Ok(None) };
+    let factory = ServiceFactory::without_tokens()?;
+    let metrics = FleetMetrics::new(&Registry::new())?;
+    let fleet = Fleet::new(shared, &factory.tls, &factory.resolver, metrics);
+    let fleet = fleet.map_err(|error| anyhow::anyhow!("`shared`: {error}"))?;
+    let (problem, note) = match fleet.check().await {
+        Ok(note) => (None, note),
+        Err(error) => (Some(format!("{error}. See docs/FLEET.md")), None),
+    };
+    let host = format!("{}:{}", shared.url.host, shared.url.port);
+    let role = Role::SharedStore;
+    Ok(Some(ProbeResult { service: "shared".into(), role, host, problem, certificate: None, note }))
 }
 
 /// The server that token requests go to.

@@ -135,6 +135,7 @@ fn tls_suggestions(cause: &str, role: Role) -> Vec<String> {
                 .push("This is about `tls` under `auth`; that of the service is for the upstream.".into());
         }
         Role::SecretStore => suggestions.push("This is about `tls` of the store.".into()),
+        Role::SharedStore => suggestions.push("This is about `tls` under `shared`.".into()),
         Role::Collector => suggestions.push("This is about `tls` under `tracing`.".into()),
     }
     suggestions

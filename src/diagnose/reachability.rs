@@ -39,6 +39,8 @@ pub struct ProbeResult {
     pub problem: Option<String>,
     /// The certificate that the server presented: when it ends, and what to do if that is soon.
     pub certificate: Option<PresentedCertificate>,
+    /// What should be changed at the server, although it can be used.
+    pub note: Option<String>,
 }
 
 /// The certificate that a server presented.
@@ -62,5 +64,5 @@ async fn probe_one(target: ProbeTarget) -> ProbeResult {
         end: warnings::date(end),
         warning: warnings::certificate(role.as_str(), end),
     });
-    ProbeResult { service, role, host, problem, certificate }
+    ProbeResult { service, role, host, problem, certificate, note: None }
 }

@@ -13,6 +13,8 @@ pub enum Role {
     SecretStore,
     /// `tracing.otlp_endpoint`
     Collector,
+    /// `shared.url`
+    SharedStore,
 }
 
 impl Role {
@@ -24,6 +26,7 @@ impl Role {
             Self::Issuer => "issuer",
             Self::SecretStore => "secret store",
             Self::Collector => "collector",
+            Self::SharedStore => "shared store",
         }
     }
 
@@ -35,6 +38,7 @@ impl Role {
             Self::Issuer => "issuer",
             Self::SecretStore => "url",
             Self::Collector => "otlp_endpoint",
+            Self::SharedStore => "shared.url",
         }
     }
 }

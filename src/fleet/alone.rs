@@ -25,7 +25,6 @@ impl Shared {
         if self.rules.rotates && !self.spends_alone {
             let message =
                 format!("the shared store cannot be used, so that no refresh token may be spent: {error}");
-            self.risk.set(Some(message.clone()));
             return Err(SourceError::new(SourceErrorKind::Local, message));
         }
         tokio::time::sleep(spread(local.known.as_ref())).await;

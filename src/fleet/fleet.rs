@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::task::AbortHandle;
@@ -17,7 +18,7 @@ use super::redis::commands::RedisStore;
 use super::redis::connection::{Connection, Dialer};
 use super::redis::subscriber::Subscriber;
 use super::shared::{Shared, random_name};
-use super::store::{BuildError, SharedStore};
+use super::store::{BuildError, SharedStore, StoreError};
 use crate::config;
 use crate::metrics::FleetMetrics;
 use crate::net::dns::Resolver;
@@ -80,6 +81,24 @@ impl Fleet {
         }
     }
 
+    /// Whether the store can be used as a fleet needs it. Returns what should be changed there all the same.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used.
+    pub async fn check(&self) -> Result<Option<String>, StoreError> {
+        let value = self.value("check", &(), Rules { rotates: false, min_interval: Duration::ZERO });
+        value.probe().await?;
+        let subscriber = self.subscriber.lock().take();
+        let policy = match &subscriber {
+            Some(subscriber) => subscriber.try_once().await?,
+            None => None,
+        };
+        Ok(policy.filter(|policy| policy != "noeviction").map(|policy| {
+            format!("its `maxmemory-policy` is {policy}, so that it may remove refresh tokens: set it to noeviction")
+        }))
+    }
+
     /// The value that `what` shapes, always the same one. `kind` keeps apart what might have equal settings.
     pub fn value(&self, kind: &str, what: &impl Hash, rules: Rules) -> Arc<Shared> {
         let names = self.keys.names(kind, what);
@@ -101,6 +120,7 @@ impl Fleet {
                 risk: Arc::default(),
                 seen: 0.into(),
                 is_shut_down: AtomicBool::new(false),
+                copy: OnceLock::new(),
             })
         });
         value.clone()

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::record::Record;
 use crate::refresh::Expiry;
 
@@ -46,4 +48,19 @@ pub(super) struct Local {
     pub(super) known: Option<Known>,
     /// Whether the store could not be told of `known`, which has a refresh token that it must get.
     pub(super) is_unwritten: bool,
+    /// When the store was given a record that it had lost: others may have a newer one.
+    pub(super) restored: Option<Instant>,
+    /// The second copy of `known`.
+    pub(super) copy: CopyState,
+}
+
+/// The state of a second copy.
+#[derive(Default)]
+pub(super) struct CopyState {
+    pub(super) is_read: bool,
+    /// Why it could not be read.
+    pub(super) unread: Option<String>,
+    /// The write that it has.
+    pub(super) saved: Option<String>,
+    pub(super) is_failing: bool,
 }

@@ -13,6 +13,8 @@
 //! decision    what to do about what the store has
 //! lease       a request during which a lock is renewed
 //! alone       what happens while the store cannot be used
+//! login       a refresh token from outside
+//! second_copy a refresh token beside the store; copies: when it is read and written
 //! known       what a value is, and what this process knows of it
 //! health      how the store is, for log, metrics and page
 //! news        generations that others have written
@@ -23,6 +25,7 @@
 //! a value is.
 
 mod alone;
+mod copies;
 mod decision;
 mod failure;
 #[expect(clippy::module_inception, reason = "the type that the module is about")]
@@ -31,11 +34,13 @@ mod health;
 mod keys;
 mod known;
 mod lease;
+mod login;
 mod names;
 mod news;
 mod record;
 mod redis;
 mod restore;
+mod second_copy;
 mod shared;
 mod store;
 #[cfg(test)]
@@ -46,5 +51,6 @@ pub use fleet::Fleet;
 pub use known::Rules;
 pub use names::Names;
 pub use record::Obtained;
+pub use second_copy::SecondCopy;
 pub use shared::{Requester, Shared, Taken};
 pub use store::{BuildError, StoreError};

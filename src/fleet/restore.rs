@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::known::{Known, Local};
 use super::lease::RETRY_INTERVAL;
 use super::record::{Record, millis, number};
@@ -41,6 +43,7 @@ impl Shared {
         if was_written {
             tracing::info!(fleet.record = self.names.shown(), "shared store given what it had lost");
             known.is_alone = false;
+            local.restored = Some(Instant::now());
             self.written(local);
         }
         Ok(true)

@@ -11,8 +11,8 @@
 //!
 //! If the store cannot be used at any step, [`alone`](super::alone) decides.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,6 +26,7 @@ use super::lease::lease;
 use super::names::Names;
 use super::news::News;
 use super::record::{Content, Obtained, Record};
+use super::second_copy::SecondCopy;
 use super::store::{Locked, SharedStore, StoreError, View};
 use crate::metrics::SharedTokenMetrics;
 use crate::refresh::{Cause, Expiry, Obtainer, Risk, Sharing, SourceError, SourceErrorKind};
@@ -70,6 +71,8 @@ pub struct Shared {
     /// The news that were read.
     pub(super) seen: AtomicU64,
     pub(super) is_shut_down: AtomicBool,
+    /// A copy of the refresh token on this machine, if it is kept there, too.
+    pub(super) copy: OnceLock<Arc<dyn SecondCopy>>,
 }
 
 /// The outcome of an attempt under the lock.
@@ -110,6 +113,11 @@ impl Shared {
         &self.sharing
     }
 
+    /// Keeps the refresh token on this machine, too.
+    pub fn keep_copy(&self, copy: Arc<dyn SecondCopy>) {
+        let _ = self.copy.set(copy);
+    }
+
     /// Obtains the value: that of another process, or a new one.
     pub async fn obtain(
         self: &Arc<Self>,
@@ -117,12 +125,16 @@ impl Shared {
         requester: &dyn Requester,
         metrics: &SharedTokenMetrics,
     ) -> Result<Taken, SourceError> {
+        metrics.shared_token_wanted();
         let mut local = self.local.lock().await;
+        self.read_copy(&mut local).await;
         let mut call = Call { cause, requester, metrics, nonce: random_name(), watched: Duration::ZERO };
-        let taken = match self.through_store(&mut local, &mut call).await {
+        let outcome = match self.through_store(&mut local, &mut call).await {
             Ok(outcome) => outcome,
             Err(error) => self.without_store(&mut local, &call, &error).await,
-        }?;
+        };
+        self.save_copy(&mut local).await;
+        let taken = outcome?;
         metrics.shared_token_obtained(taken.by.as_str());
         self.sharing.update(|facts| facts.by = Some(taken.by.clone()));
         Ok(taken)

@@ -21,7 +21,7 @@ impl Shared {
         local: &mut Local,
         call: &Call<'_>,
     ) -> Result<Step, StoreError> {
-        let view = match self.settle(&view, lease, call).await? {
+        let view = match self.settle(&view, lease, local, call).await? {
             None => view,
             Some(time) => {
                 self.renewing(lease, call, tokio::time::sleep(time)).await;
@@ -42,6 +42,12 @@ impl Shared {
         let known = local.known.as_ref().map(|known| &known.record);
         let is_older = |newest: &&Record| known.is_some_and(|known| known.generation > newest.generation);
         let base = newest.as_ref().filter(|newest| !is_older(newest)).or(known);
+        if let (None, Some(error)) = (base, &local.copy.unread) {
+            self.store.release(&self.names, &call.nonce).await?;
+            let message =
+                format!("the shared store has no refresh token, and the copy cannot be read: {error}");
+            return Ok(Step::Failed(local_error(&message)));
+        }
         let request = call.requester.request(base.map(|record| record.content.as_slice()));
         match self.renewing(lease, call, request).await {
             Ok(obtained) => self.keep(obtained, &view, newest.as_ref(), local, call).await,
@@ -59,6 +65,7 @@ impl Shared {
         &self,
         view: &View,
         lease: Duration,
+        local: &Local,
         call: &Call<'_>,
     ) -> Result<Option<Duration>, StoreError> {
         if !self.rules.rotates {
@@ -68,6 +75,9 @@ impl Shared {
         let mut wait = settle_time.saturating_sub(self.store.stable_for());
         if view.spender.as_ref().is_some_and(|spender| *spender != call.nonce) {
             wait = wait.max(settle_time.saturating_sub(call.watched));
+        }
+        if let Some(restored) = local.restored {
+            wait = wait.max(settle_time.saturating_sub(restored.elapsed()));
         }
         if view.record.is_none() {
             self.store.ask(&self.names).await?;
@@ -100,10 +110,11 @@ impl Shared {
         };
         let known = Known { record, expiry, is_alone: false };
         let outcome = self.taken(&known);
-        let written = self.write(&known, view, call).await;
-        local.known = Some(known);
+        local.known = Some(known.clone());
         local.is_unwritten = self.rules.rotates;
-        match written {
+        // Before it is used: whatever happens next, it is on this machine.
+        self.save_copy(local).await;
+        match self.write(&known, view, call).await {
             Ok(Written::Done) => self.written(local),
             Ok(Written::Lost(now)) => {
                 if let Some(step) = self.lost(&now, local, call) {

@@ -43,6 +43,15 @@ impl TokenMetrics {
         }
     }
 
+    /// Makes the series of a token of a fleet: the increase of a series that appears with its first event misses that event.
+    pub fn shared_token_wanted(&self) {
+        for by in ["self", "peer", "alone"] {
+            self.families.shared_tokens_total.series(&self.owner, &[by]);
+        }
+        self.families.shared_lock_waits_total.series(&self.owner, &[]);
+        self.families.shared_writes_lost_total.series(&self.owner, &[]);
+    }
+
     /// Counts a token of a fleet, by who requested it.
     pub fn shared_token_obtained(&self, by: &str) {
         if let Some(series) = self.families.shared_tokens_total.series(&self.owner, &[by]) {
@@ -108,6 +117,11 @@ impl SharedTokenMetrics {
     /// Counts tokens of callers that are no longer held. If there are none, there is a series all the same.
     pub fn caller_tokens_ended(&self, reason: CallerTokenEnd, count: u64) {
         self.0.lock().iter().for_each(|service| service.caller_tokens_ended(reason, count));
+    }
+
+    /// Makes the series of a token of a fleet.
+    pub fn shared_token_wanted(&self) {
+        self.0.lock().iter().for_each(TokenMetrics::shared_token_wanted);
     }
 
     /// Counts a token of a fleet, by who requested it.

@@ -227,6 +227,7 @@ function build(name) {
   card.next = fact(times, 'Next refresh');
   card.failures = fact(times, 'Failures in a row');
   card.failing = fact(times, 'Failing since');
+  card.shared = fact(times, 'Shared');
   card.life.append(card.meter, times);
   card.fixed = make('p', 'fixed', 'Static credential: nothing to refresh.');
   const charts = make('div', 'charts');
@@ -344,6 +345,14 @@ function unfold(card, place, compact) {
   card.badge.title = card.isOpen ? '' : card.service.summary;
 }
 
+/** Who shares a token, in words. */
+function sharing({ processes, refreshed_by: by, refreshed_by_process: process, store_down_since: down }) {
+  if (down) return `store away ${since(down)}${by === 'alone' ? ', own token' : ''}`;
+  const others = processes === null ? 'with a fleet' : processes > 1 ? `with ${plural(processes - 1, 'other process', 'other processes')}` : 'with no other process now';
+  const who = { self: 'refreshed by this one', peer: `refreshed by ${process}`, alone: 'refreshed alone' }[by];
+  return who ? `${others}, ${who}` : others;
+}
+
 /** Updates what changes with time alone. */
 function tick(card) {
   const token = card.service?.token;
@@ -368,6 +377,9 @@ function tick(card) {
   say(card.failures.value, String(token.consecutive_failures));
   show(card.failing.row, Boolean(token.failing_since));
   if (token.failing_since) say(card.failing.value, since(token.failing_since));
+  const shared = token.sharing;
+  show(card.shared.row, Boolean(shared));
+  if (shared) say(card.shared.value, sharing(shared));
 }
 
 async function reload() {

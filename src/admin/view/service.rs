@@ -15,7 +15,7 @@ use crate::config::{InactiveService, Labels};
 use crate::credential::explain_failure;
 use crate::diagnose::{advice_on_401, advice_on_errors, advice_on_failure, warnings};
 use crate::oauth2::caller_tokens::CallerTokens;
-use crate::refresh::{AnyStore, RefreshStatus, SourceError};
+use crate::refresh::{AnyStore, Obtainer, RefreshStatus, SharingFacts, SourceError};
 use crate::runtime::problem::ConfigProblem;
 use crate::runtime::service::{RequestFailure, Service};
 
@@ -133,6 +133,42 @@ struct TokenView {
     certificate_expires: Option<Timestamp>,
     /// How far this machine's clock is ahead of the token endpoint's; `null` if it is not known.
     clock_skew_seconds: Option<f64>,
+    /// The fleet that shares it; `null` if it is not shared.
+    sharing: Option<SharingView>,
+}
+
+/// The fleet that shares a token.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Sharing)]
+struct SharingView {
+    /// Processes that are connected to the shared store, this one included; `null` if it is not known.
+    processes: Option<u64>,
+    /// Who requested the token: `self`, `peer`, or `alone` if the shared store could not be used; `null` before the first token.
+    refreshed_by: Option<&'static str>,
+    /// The name of the other process, if it was one.
+    refreshed_by_process: Option<String>,
+    /// Since when the shared store cannot be used; `null` if it can.
+    store_down_since: Option<Timestamp>,
+    /// The beginning of the name of the record in the shared store.
+    record: String,
+}
+
+impl SharingView {
+    fn of(facts: SharingFacts) -> Self {
+        let SharingFacts { by, members, down_since, record } = facts;
+        let refreshed_by = by.as_ref().map(Obtainer::as_str);
+        let refreshed_by_process = match by {
+            Some(Obtainer::Peer(process)) => Some(process),
+            _ => None,
+        };
+        Self {
+            processes: members,
+            refreshed_by,
+            refreshed_by_process,
+            store_down_since: down_since.map(Timestamp),
+            record,
+        }
+    }
 }
 
 /// The last error of a service.
@@ -307,6 +343,7 @@ impl TokenView {
             failing_since: status.failing_since.map(Timestamp),
             certificate_expires: store.server().certificate_end.and_then(Timestamp::of_unix),
             clock_skew_seconds: store.server().clock_skew,
+            sharing: store.sharing().map(SharingView::of),
         }
     }
 }

@@ -21,7 +21,8 @@ pub(in crate::cli) struct Args {
     /// The services file, in place of `--config`; `-` is standard input, and a folder has files that are included.
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Also connect to every upstream and token endpoint (DNS, TCP, TLS). No request and no credential is sent.
+    /// Also connect to every upstream and token endpoint (DNS, TCP, TLS). No request and no credential is sent, but to the
+    /// shared store its user and password.
     #[arg(long, conflicts_with_all = ["format", "without_secrets"])]
     online: bool,
     /// Read no secret, key or certificate: variables need not be set, files need not exist, commands are not run. For a pull
@@ -65,5 +66,9 @@ fn online(config: &Config) -> ExitCode {
 
 fn probe(config: &Config) -> anyhow::Result<Vec<ProbeResult>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    runtime.block_on(async { Ok(diagnose::probe_all(app::probe_targets(config)?).await) })
+    runtime.block_on(async {
+        let mut results = diagnose::probe_all(app::probe_targets(config)?).await;
+        results.extend(app::probe_shared_store(config).await?);
+        Ok(results)
+    })
 }

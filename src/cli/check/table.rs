@@ -9,7 +9,9 @@ pub(super) fn of_servers(results: &[ProbeResult]) -> String {
     let rows = results.iter().map(|server| {
         let outcome = match (&server.problem, &server.certificate) {
             (Some(problem), _) => format!("FAILED: {problem}"),
-            (None, None) => "OK".into(),
+            (None, None) => {
+                server.note.as_ref().map_or_else(|| "OK".into(), |note| format!("OK, but: {note}"))
+            }
             (None, Some(certificate)) => match &certificate.warning {
                 Some(warning) => format!("OK, but: {warning}"),
                 None => format!("OK, certificate until {}", certificate.end),

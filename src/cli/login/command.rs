@@ -1,17 +1,22 @@
 //! The command: finds the service, chooses the way to log in, and prints the outcome.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use prometheus::Registry;
 
 use super::store::LoginStore;
 use super::{browser, device, manual};
 use crate::cli::config_arg::{ConfigArg, usable};
 use crate::cli::exit::EXIT_USAGE;
-use crate::config::{Config, Grant, OAuth2, ServiceConfig};
+use crate::config::{Auth, Config, Grant, OAuth2, ServiceConfig, SharedStore};
+use crate::fleet::{Fleet, Shared};
+use crate::metrics::FleetMetrics;
 use crate::net::dns::Resolver;
 use crate::oauth2::client::endpoint::TokenEndpoint;
+use crate::oauth2::grants;
 use crate::oauth2::refresh_tokens::{Identity, StateDir};
 use crate::secret::SecretCache;
 use crate::tls::client::TlsClients;
@@ -84,18 +89,16 @@ impl Login {
         };
         let Some(oauth2) = of_login(service) else { bail!("{}", no_login(service)) };
         let oauth2 = Box::new(oauth2.clone());
-        let Some(state) = &config.state else {
-            bail!(
+        let is_it = |part: &Auth| part.settings() == Some(&*oauth2);
+        let is_shared = service.auth.parts().iter().any(|part| part.is_shared() && is_it(part));
+        let store = match (&config.shared, &config.state) {
+            (Some(shared), _) if is_shared => LoginStore::Fleet(value(shared, &oauth2)?),
+            (_, Some(state)) => LoginStore::File(StateDir::open(state)?.file(&Identity::of(&oauth2))),
+            _ => bail!(
                 "the configuration has no `state`, which is where a login is stored; add `state: {{ dir: …, key: … }}`"
-            )
+            ),
         };
-        let file = StateDir::open(state)?.file(&Identity::of(&oauth2));
-        Ok(Self {
-            config: oauth2,
-            store: LoginStore::new(file),
-            no_browser: args.no_browser,
-            wait: Duration::from_secs(args.wait),
-        })
+        Ok(Self { config: oauth2, store, no_browser: args.no_browser, wait: Duration::from_secs(args.wait) })
     }
 
     /// Logs in. Returns the scope that was granted, if the provider states it.
@@ -122,6 +125,15 @@ impl Login {
             Err(_) => bail!("the login was not completed within {} seconds", self.wait.as_secs()),
         }
     }
+}
+
+/// The record of the login in the shared store.
+fn value(shared: &SharedStore, oauth2: &OAuth2) -> anyhow::Result<Arc<Shared>> {
+    let resolver = Resolver::from_system().context("cannot read this machine's resolver configuration")?;
+    let metrics = FleetMetrics::new(&Registry::new())?;
+    let fleet = Fleet::new(shared, &TlsClients::new(), &resolver, metrics);
+    let fleet = fleet.map_err(|error| anyhow::anyhow!("`shared`: {error}"))?;
+    Ok(grants::shared(&fleet, oauth2))
 }
 
 fn needs_login(service: &ServiceConfig) -> Option<&str> {

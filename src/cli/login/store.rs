@@ -1,26 +1,33 @@
 //! Where a login is stored.
 
+use std::sync::Arc;
+
 use anyhow::{Context, bail};
 
+use crate::fleet::Shared;
 use crate::oauth2::TokenResponse;
 use crate::oauth2::refresh_tokens::{StateFile, StateRecord};
+use crate::oauth2::source::shared_tokens;
 
 /// Where the refresh token is stored.
-pub(super) struct LoginStore {
-    file: StateFile,
+pub(super) enum LoginStore {
+    /// The file of a credential.
+    File(StateFile),
+    /// The shared store of a fleet.
+    Fleet(Arc<Shared>),
 }
 
 impl LoginStore {
-    /// A store in the file of a credential.
-    pub(super) fn new(file: StateFile) -> Self {
-        Self { file }
-    }
-
     /// Checks that there is space for a refresh token, before a person is asked for anything.
     pub(super) async fn probe(&self) -> anyhow::Result<()> {
-        let lock = self.file.lock().await?;
-        self.file.reserve(&lock).context("a login could not be stored")?;
-        self.file.release(&lock);
+        match self {
+            Self::File(file) => {
+                let lock = file.lock().await?;
+                file.reserve(&lock).context("a login could not be stored")?;
+                file.release(&lock);
+            }
+            Self::Fleet(shared) => shared.probe().await.context("the shared store cannot be used")?,
+        }
         Ok(())
     }
 
@@ -34,8 +41,16 @@ impl LoginStore {
                  `access_type: offline` or `prompt: consent`"
             );
         };
-        let lock = self.file.lock().await?;
-        self.file.save(&lock, &StateRecord::login(refresh_token)).context("cannot store the login")?;
+        match self {
+            Self::File(file) => {
+                let lock = file.lock().await?;
+                file.save(&lock, &StateRecord::login(refresh_token)).context("cannot store the login")?;
+            }
+            Self::Fleet(shared) => {
+                let content = shared_tokens::login(&refresh_token);
+                shared.replace(&content).await.context("cannot store the login in the shared store")?;
+            }
+        }
         let issued = response.access.context("the login is stored, but its access token cannot be used")?;
         Ok(issued.scope)
     }

@@ -134,7 +134,8 @@ impl Connection {
         let mut is_second = false;
         loop {
             let (mut connection, was_open) = self.connection().await?;
-            let error = match connection.send_packed_command(command).await {
+            let answer = connection.send_packed_command(command).await;
+            let error = match answer.and_then(Value::extract_error) {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };

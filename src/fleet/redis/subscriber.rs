@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use redis::Value;
+use redis::aio::PubSub;
 
 use super::commands::{RedisStore, channel, published_name};
 use super::connection::Dialer;
@@ -40,12 +41,18 @@ impl Subscriber {
         }
     }
 
-    async fn listen(&self, wait: &mut Duration) -> Result<(), StoreError> {
+    async fn subscribe(&self) -> Result<PubSub, StoreError> {
         let mut subscription = self.dialer.subscriber().await?;
-        let lost = |_| StoreError("it does not permit this user to subscribe to the channel".into());
-        let subscribed =
-            tokio::time::timeout(self.dialer.timeout(), subscription.subscribe(channel(&self.prefix)));
-        subscribed.await.map_err(|_| StoreError("it did not answer in time".into()))?.map_err(lost)?;
+        let subscribing = subscription.subscribe(channel(&self.prefix));
+        match tokio::time::timeout(self.dialer.timeout(), subscribing).await {
+            Ok(Ok(())) => Ok(subscription),
+            Ok(Err(_)) => Err(StoreError("it does not permit this user to subscribe to the channel".into())),
+            Err(_) => Err(StoreError("it did not answer in time".into())),
+        }
+    }
+
+    async fn listen(&self, wait: &mut Duration) -> Result<(), StoreError> {
+        let subscription = self.subscribe().await?;
         self.check_policy().await?;
         self.check().await?;
         *wait = RECONNECT.0;
@@ -83,21 +90,31 @@ impl Subscriber {
         Ok(())
     }
 
+    /// Does once what [`Subscriber::run`] does for ever. Returns the rule of the store for a full memory, if it says so.
+    pub(in crate::fleet) async fn try_once(&self) -> Result<Option<String>, StoreError> {
+        drop(self.subscribe().await?);
+        self.policy().await
+    }
+
     /// Warns if the store removes records when its memory is full.
     async fn check_policy(&self) -> Result<(), StoreError> {
+        if let Some(policy) = self.policy().await? {
+            self.health.policy(&policy);
+        }
+        Ok(())
+    }
+
+    async fn policy(&self) -> Result<Option<String>, StoreError> {
         let mut command = redis::cmd("INFO");
         command.arg("memory");
         // A user need not be permitted to ask.
-        let Ok(reply) = self.store.send(&command).await else { return Ok(()) };
+        let Ok(reply) = self.store.send(&command).await else { return Ok(None) };
         let text = match reply {
             Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Value::VerbatimString { text, .. } => text,
-            _ => return Ok(()),
+            _ => return Ok(None),
         };
-        if let Some(policy) = policy(&text) {
-            self.health.policy(policy);
-        }
-        Ok(())
+        Ok(policy(&text).map(str::to_owned))
     }
 }
 

@@ -104,7 +104,11 @@ impl World {
     /// The size of all records and their names, in bytes.
     pub(super) fn size(&self) -> usize {
         let content = self.content.lock();
-        content.records.iter().map(|(name, (generation, sealed, _))| name.len() + generation.len() + sealed.len()).sum()
+        content
+            .records
+            .iter()
+            .map(|(name, (generation, sealed, _))| name.len() + generation.len() + sealed.len())
+            .sum()
     }
 
     /// Changes a byte of every record.
@@ -143,7 +147,8 @@ impl Content {
                 record = Some(Stored { name, generation: generation.clone(), sealed: sealed.clone() });
             }
         }
-        let failure = |name: usize| self.failures.get(&names.all()[name]).map(|(sealed, _)| (name, sealed.clone()));
+        let failure =
+            |name: usize| self.failures.get(&names.all()[name]).map(|(sealed, _)| (name, sealed.clone()));
         let failure = match &record {
             Some(record) => failure(record.name),
             None => (0..names.all().len()).find_map(failure),
@@ -162,7 +167,8 @@ impl Content {
     }
 
     fn is_held(&self, names: &Names, nonce: &str) -> Option<Duration> {
-        let held = names.all().iter().filter_map(|name| self.locks.get(name)).find(|(holder, _)| holder != nonce);
+        let held =
+            names.all().iter().filter_map(|name| self.locks.get(name)).find(|(holder, _)| holder != nonce);
         held.map(|(_, end)| end.saturating_duration_since(Instant::now()))
     }
 
@@ -248,10 +254,15 @@ impl SharedStore for MemoryStore {
 
     async fn mark(&self, names: &Names, nonce: &str) -> Result<bool, StoreError> {
         self.step(|content, _| {
-            let is_mine =
-                names.all().iter().all(|name| content.locks.get(name).is_some_and(|(holder, _)| holder == nonce));
+            let is_mine = names
+                .all()
+                .iter()
+                .all(|name| content.locks.get(name).is_some_and(|(holder, _)| holder == nonce));
             if is_mine {
-                names.all().iter().for_each(|name| drop(content.spenders.insert(name.clone(), nonce.to_owned())));
+                names
+                    .all()
+                    .iter()
+                    .for_each(|name| drop(content.spenders.insert(name.clone(), nonce.to_owned())));
             }
             is_mine
         })

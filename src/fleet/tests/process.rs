@@ -79,6 +79,7 @@ impl Process {
             risk: Arc::default(),
             seen: 0.into(),
             is_shut_down: AtomicBool::new(false),
+            copy: std::sync::OnceLock::new(),
         });
         let client = Arc::new(Client { provider: provider.clone(), is_dead: AtomicBool::new(false) });
         Self { shared, store, client, task: None, seen: Arc::default() }

@@ -80,7 +80,14 @@ fn simulate(seed: u64, kind: &Kind, faults: Faults, grace: Duration) -> Outcome 
         tokio::time::sleep(Duration::from_secs(120)).await;
         let without = processes.iter().map(|process| *process.seen.without.lock()).sum();
         let all_usable = processes.iter().all(Process::is_usable);
-        Outcome { requests: provider.requests(), kills, outages, reused: provider.reused(), all_usable, without }
+        Outcome {
+            requests: provider.requests(),
+            kills,
+            outages,
+            reused: provider.reused(),
+            all_usable,
+            without,
+        }
     })
 }
 

@@ -103,9 +103,8 @@ async fn damaged_record_is_replaced_unless_it_has_a_refresh_token() {
 #[tokio::test(start_paused = true)]
 async fn record_of_another_key_is_left_alone() {
     let (world, provider) = (World::new(), Provider::new(HOUR, Duration::ZERO));
-    let with = |keys: &[&'static str]| {
-        Process::idle(&world, &provider, &Kind { keys: keys.to_vec(), ..ROTATING() })
-    };
+    let with =
+        |keys: &[&'static str]| Process::idle(&world, &provider, &Kind { keys: keys.to_vec(), ..ROTATING() });
     // Keys are rotated in three steps. At each of them processes of both configurations run.
     let steps = [with(&["old"]), with(&["old", "new"]), with(&["new", "old"]), with(&["new"])];
     for (index, process) in steps.iter().enumerate() {
@@ -130,7 +129,7 @@ async fn refresh_token_waits_for_the_store_unless_told_otherwise() {
         world.go_down();
         let outcome = process.obtain(Cause::Due).await;
         assert_eq!((outcome.is_ok(), provider.requests()), (spends_alone, 1 + usize::from(spends_alone)));
-        assert_eq!(process.shared.risk.get().is_some(), true);
+        assert_eq!(process.shared.risk.get().is_some(), spends_alone, "it is in memory only");
         world.come_up();
         tokio::time::sleep(Duration::from_secs(5)).await;
         if spends_alone {

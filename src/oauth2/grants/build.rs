@@ -59,6 +59,9 @@ pub fn source(
     match fleet {
         Some(fleet) => {
             let shared = shared(fleet, &config);
+            if let Some(copy) = refresh_tokens.copy(&config).filter(|_| config.grant.keeps_refresh_token()) {
+                shared.keep_copy(Arc::new(copy));
+            }
             let source = SharedTokens::new(source, shared, metrics.clone(), traces.clone(), name);
             Arc::new(AccessTokenSource::new(source, dpop_key, config.token.clone(), server))
         }

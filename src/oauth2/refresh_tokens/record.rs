@@ -25,6 +25,8 @@ pub struct StateRecord {
     pub login: Option<String>,
     /// The number of the write, so that two writes are never mistaken for one.
     pub serial: u64,
+    /// The generation of the refresh token in the shared store of a fleet, if it is shared.
+    pub generation: Option<u64>,
 }
 
 /// An access token on disk.
@@ -52,6 +54,7 @@ impl StateRecord {
             login,
             serial: fastrand::u64(..u64::MAX / 2),
             access_token: None,
+            generation: None,
         }
     }
 
@@ -67,6 +70,7 @@ impl StateRecord {
             }),
             login: self.login.as_deref(),
             serial: self.serial,
+            generation: self.generation,
         };
         Zeroizing::new(serde_json::to_vec(&written).expect("strings and numbers are JSON"))
     }
@@ -89,7 +93,8 @@ impl StateRecord {
             None => None,
             Some(token) => Some(secret(token)?),
         };
-        Some(Self { refresh_token, access_token, login: read.login, serial: read.serial })
+        let Read { login, serial, generation, .. } = read;
+        Some(Self { refresh_token, access_token, login, serial, generation })
     }
 }
 
@@ -125,6 +130,8 @@ struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     login: Option<&'a str>,
     serial: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generation: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -142,6 +149,7 @@ struct Read {
     access_token: Option<ReadToken>,
     login: Option<String>,
     serial: u64,
+    generation: Option<u64>,
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::identity::Identity;
 use super::persisted_source::PersistedSource;
+use super::second_copy::StateCopy;
 use super::state_dir::StateDir;
 use super::tokens::RefreshTokens;
 use crate::config::OAuth2;
@@ -38,6 +39,11 @@ impl RefreshTokenRegistry {
     #[cfg(test)]
     pub(super) fn insert_for_test(&self, identity: Identity, refresh_tokens: Arc<RefreshTokens>) {
         self.entries.lock().insert(identity, refresh_tokens);
+    }
+
+    /// The copy of the refresh token of a credential that a fleet shares; `None` if nothing is kept on disk.
+    pub fn copy(&self, config: &OAuth2) -> Option<StateCopy> {
+        self.dir.as_ref().map(|dir| StateCopy::new(dir.file(&Identity::of(config))))
     }
 
     /// Wraps a source so that it uses the refresh token that was issued last, and keeps the one that it is

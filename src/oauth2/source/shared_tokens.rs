@@ -131,6 +131,11 @@ pub(crate) fn login(refresh_token: &Secret) -> Zeroizing<Vec<u8>> {
     written(None, Some(refresh_token))
 }
 
+/// The refresh token of a record.
+pub(crate) fn refresh_token(content: &[u8]) -> Option<Secret> {
+    Secret::new(read(content)?.refresh?.to_string()).ok()
+}
+
 fn written(issued: Option<&IssuedToken>, refresh_token: Option<&Secret>) -> Zeroizing<Vec<u8>> {
     let written = Written {
         access: issued.map(|issued| issued.value.expose()),

@@ -2,6 +2,7 @@
 //! is spent twice.
 
 mod access_tokens;
+mod commands;
 mod refresh_tokens;
 mod setup;
 mod store_lost;

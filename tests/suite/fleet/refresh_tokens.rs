@@ -83,3 +83,27 @@ async fn grant_survives_kills_of_any_process() {
     let expiries = took.as_secs() / 3 + 1;
     assert!(requests as u64 <= expiries + kills, "{requests} requests, {expiries} expiries, {kills} kills");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_token_is_also_kept_on_this_machine() {
+    let (provider, mut redis) = (Provider::new(Duration::from_secs(3600)), Redis::start(&[]).await);
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    let folder = tempfile::TempDir::new().unwrap();
+    let state = format!(
+        "state: {{ dir: '{}', key: {} }}\n",
+        folder.path().join("state").display(),
+        super::setup::KEY
+    );
+    let config = state + &config(&shared(&redis), &upstream, &refresh_token(&endpoint));
+    let process = start(&config, 1).await.remove(0);
+    process.ready().await;
+    kill(process).await;
+    // Store and fleet are lost together: the first refresh token of the configuration is spent.
+    redis.kill().await;
+    redis.restart().await;
+    let process = start(&config, 1).await.remove(0);
+    process.ready().await;
+    assert_eq!(process.get("/api/x").await.status, 200);
+    let state = provider.state.lock();
+    assert_eq!((&state.reused, state.requests), (&Vec::new(), 2));
+}

@@ -134,6 +134,9 @@ impl Provider {
             }
             answer["refresh_token"] = format!("{REFRESH}-{number}").into();
         }
+        if field("grant_type").as_deref() == Some("authorization_code") {
+            answer["refresh_token"] = format!("{REFRESH}-{number}").into();
+        }
         state.issued.push(Issued {
             token: format!("{ACCESS}-{number}"),
             at: Instant::now(),

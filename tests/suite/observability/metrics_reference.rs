@@ -92,11 +92,18 @@ async fn metrics_page_has_every_family_with_its_type_and_labels() {
             tls_upstream.url(),
             tls_endpoint.url()
         )
+        + &format!(
+            "shared: {{ upstream: '{}', share: true, auth: {{ type: oauth2, grant_type: client_credentials, client_id: me, \
+             client_secret: shared, token_url: '{}' }} }}\n",
+            upstream.url(),
+            endpoint.url()
+        )
         + "tls: { upstream: 'https://127.0.0.1:1', tls: { cert_file: $DIR/cert.pem, key_file: $DIR/key.pem }, auth: { type: \
            bearer, token: t } }\n";
     let config = format!(
         "callers: {{ known: {{ jwt: {{ issuer: a, audience: b, jwks_url: '{}' }} }} }}\n\
          tracing: {{ otlp_endpoint: '{}', export_interval: 20ms }}\n\
+         shared: {{ url: 'redis://127.0.0.1:1', key: a-key-of-the-fleet-0123456789-0123456789 }}\n\
          state: {{ dir: '{}', key: a-key-of-the-state-folder-0123456789, access_tokens: true }}\n{}",
         endpoint.url(),
         collector.url(),

@@ -18,6 +18,7 @@ mod previous;
 mod protocol;
 mod rules;
 mod secret_stores;
+mod shared_store;
 mod state;
 mod tls;
 mod tokens;
@@ -54,6 +55,7 @@ pub(super) const ALL: &[(&str, Cases)] = &[
     ("upstreams", upstreams::CASES),
     ("listener_tls", listener_tls::CASES),
     ("variables", variables::CASES),
+    ("shared_store", shared_store::CASES),
     ("state", state::CASES),
     ("secret_stores", secret_stores::CASES),
 ];

@@ -41,6 +41,7 @@ fn saved(refresh_token: &str) -> StateRecord {
         access_token: Some(access_token),
         login: None,
         serial: 7,
+        generation: Some(4),
     }
 }
 
