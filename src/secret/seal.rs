@@ -86,6 +86,10 @@ pub struct SealingKeys {
 
 impl SealingKeys {
     /// Derives the keys.
+    ///
+    /// # Panics
+    ///
+    /// Never: the keys have the length of their algorithm.
     pub fn derive(purpose: SealPurpose, secret: &Secret) -> Self {
         let root = Salt::new(HKDF_SHA256, purpose.salt()).extract(secret.0.as_bytes());
         let mut id = [0; KEY_ID_LEN];
@@ -123,6 +127,10 @@ impl SealingKeys {
 
     /// Encrypts content. The nonce is random: a credential would have to be written for centuries to repeat
     /// one.
+    ///
+    /// # Panics
+    ///
+    /// If the system has no random numbers, or the content is longer than 256 GiB.
     pub fn seal(&self, identity: &[u8], content: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE_LEN];
         self.random.fill(&mut nonce).expect("the system has random numbers");

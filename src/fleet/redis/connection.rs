@@ -113,12 +113,11 @@ impl Connection {
     pub(in crate::fleet) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
         let began = Instant::now();
         let outcome = tokio::time::timeout(self.dialer.timeout, self.try_twice(command)).await;
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                self.close().await;
-                Err(self.dialer.late())
-            }
+        let outcome = if let Ok(outcome) = outcome {
+            outcome
+        } else {
+            self.close().await;
+            Err(self.dialer.late())
         };
         match &outcome {
             Ok(_) => {

@@ -77,7 +77,8 @@ impl World {
     pub(super) fn come_up(self: &Arc<Self>) {
         self.is_down.store(false, Ordering::Relaxed);
         *self.breaks.lock() += 1;
-        for room in self.rooms.lock().iter().cloned() {
+        let rooms = self.rooms.lock().clone();
+        for room in rooms {
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(0..2000))).await;
                 room.about_all();
@@ -231,12 +232,12 @@ impl SharedStore for MemoryStore {
 
     async fn lock(&self, names: &Names, nonce: &str, lease: Duration) -> Result<Locked, StoreError> {
         let asked = ClockReading::now();
-        self.step(|content, now| match content.is_held(names, nonce) {
-            Some(left) => Locked::Held(left),
-            None => {
-                content.lock(names, nonce, lease);
-                Locked::Acquired(content.view(names, asked, now))
+        self.step(|content, now| {
+            if let Some(left) = content.is_held(names, nonce) {
+                return Locked::Held(left);
             }
+            content.lock(names, nonce, lease);
+            Locked::Acquired(content.view(names, asked, now))
         })
         .await
     }

@@ -144,7 +144,7 @@ async fn answer_that_cannot_be_written_is_written_later() {
     let (world, provider) = (World::new(), Provider::new(HOUR, Duration::ZERO));
     *provider.slowest.lock() = Duration::from_secs(4);
     let [one, other] = [(); 2].map(|()| Process::idle(&world, &provider, &ROTATING()));
-    let (came, _) = tokio::join!(one.obtain(Cause::Due), async {
+    let (came, ()) = tokio::join!(one.obtain(Cause::Due), async {
         while provider.requests() == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

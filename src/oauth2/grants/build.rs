@@ -56,20 +56,16 @@ pub fn source(
     let kind = RequestKind::of(credential, &config);
     let source = WithTracing::new(grant, kind, name.clone(), traces.clone());
     let source = WithMetrics::new(source, metrics.clone());
-    match fleet {
-        Some(fleet) => {
-            let shared = shared(fleet, &config);
-            if let Some(copy) = refresh_tokens.copy(&config).filter(|_| config.grant.keeps_refresh_token()) {
-                shared.keep_copy(Arc::new(copy));
-            }
-            let source = SharedTokens::new(source, shared, metrics.clone(), traces.clone(), name);
-            Arc::new(AccessTokenSource::new(source, dpop_key, config.token.clone(), server))
-        }
-        None => {
-            let source = refresh_tokens.wrap(name, &config, source, metrics.clone());
-            Arc::new(AccessTokenSource::new(source, dpop_key, config.token.clone(), server))
-        }
+    let Some(fleet) = fleet else {
+        let source = refresh_tokens.wrap(name, &config, source, metrics.clone());
+        return Arc::new(AccessTokenSource::new(source, dpop_key, config.token.clone(), server));
+    };
+    let shared = shared(fleet, &config);
+    if let Some(copy) = refresh_tokens.copy(&config).filter(|_| config.grant.keeps_refresh_token()) {
+        shared.keep_copy(Arc::new(copy));
     }
+    let source = SharedTokens::new(source, shared, metrics.clone(), traces.clone(), name);
+    Arc::new(AccessTokenSource::new(source, dpop_key, config.token.clone(), server))
 }
 
 /// The token of a configuration in the fleet. One that comes with a refresh token stays the same when the client secret is rotated:
