@@ -2,7 +2,9 @@
 //! token is spent by nobody, unless the operator has chosen otherwise.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::known::{Known, Local};
 use super::record::{Obtained, Record, millis};
@@ -32,6 +34,7 @@ impl Shared {
         let known = local.known.as_ref().filter(|_| self.rules.rotates);
         let current = known.map(|known| known.record.content.clone());
         let request = call.requester.request(current.as_ref().map(|content| content.as_slice()));
+        let began = Instant::now();
         let Obtained { content, expiry, failure } = request.await?;
         let last = local.known.as_ref().map_or(0, |known| known.record.generation);
         let record = Record {
@@ -40,6 +43,7 @@ impl Shared {
             by: self.process.to_string(),
             ends: None,
             lifetime: expiry.map_or(0, |expiry| millis(expiry.lifetime())),
+            took: millis(began.elapsed()),
             forced: None,
             content,
         };
@@ -57,9 +61,7 @@ impl Shared {
     /// Records that the store cannot be used.
     pub(super) fn mark_down(&self, error: &StoreError) {
         tracing::debug!(fleet.record = self.names.shown(), "shared store not used: {error}");
-        self.sharing.update(|facts| {
-            facts.down_since.get_or_insert_with(SystemTime::now);
-        });
+        self.health.down(error);
     }
 }
 

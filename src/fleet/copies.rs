@@ -23,6 +23,7 @@ impl Shared {
                     by: self.process.to_string(),
                     ends: None,
                     lifetime: 0,
+                    took: 0,
                     forced: None,
                     content,
                 };

@@ -117,6 +117,7 @@ impl Fleet {
                 spends_alone: self.spends_alone,
                 local: tokio::sync::Mutex::default(),
                 sharing,
+                health: self.health.clone(),
                 risk: Arc::default(),
                 seen: 0.into(),
                 is_shut_down: AtomicBool::new(false),

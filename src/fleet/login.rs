@@ -31,6 +31,7 @@ impl Shared {
                 by: self.process.to_string(),
                 ends: None,
                 lifetime: 0,
+                took: 0,
                 forced: None,
                 content: content.to_vec().into(),
             };

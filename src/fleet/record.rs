@@ -43,6 +43,8 @@ pub(super) struct Record {
     pub(super) ends: Option<u64>,
     /// The whole lifetime of the value, in milliseconds.
     pub(super) lifetime: u64,
+    /// How long the request took, in milliseconds.
+    pub(super) took: u64,
     /// When a refresh was last made before its time, in milliseconds of the store's clock.
     pub(super) forced: Option<u64>,
     /// The value as the kind writes it.
@@ -55,6 +57,7 @@ struct Written<'a> {
     by: &'a str,
     ends: Option<u64>,
     lifetime: u64,
+    took: u64,
     forced: Option<u64>,
     content: &'a str,
 }
@@ -65,6 +68,7 @@ struct Read {
     by: String,
     ends: Option<u64>,
     lifetime: u64,
+    took: u64,
     forced: Option<u64>,
     content: Zeroizing<String>,
 }
@@ -78,8 +82,9 @@ impl Record {
     /// The record, sealed for each of its names.
     pub(super) fn seal(&self, keys: &FleetKeys, names: &Names) -> Vec<Vec<u8>> {
         let content = std::str::from_utf8(&self.content).expect("a kind writes JSON");
-        let Self { write, by, ends, lifetime, forced, .. } = self;
-        let written = Written { write, by, ends: *ends, lifetime: *lifetime, forced: *forced, content };
+        let Self { write, by, ends, lifetime, took, forced, .. } = self;
+        let written =
+            Written { write, by, ends: *ends, lifetime: *lifetime, took: *took, forced: *forced, content };
         let json = Zeroizing::new(serde_json::to_vec(&written).expect("texts and numbers are JSON"));
         let generation = self.generation_text();
         let place = |name| Place { part: PART, name, generation: &generation };
@@ -93,9 +98,9 @@ impl Record {
         let json = keys.open(&place, &stored.sealed)?;
         let generation = number(&stored.generation).ok_or(Unreadable::Damaged)?;
         let read: Read = serde_json::from_slice(&json).map_err(|_| Unreadable::Damaged)?;
-        let Read { write, by, ends, lifetime, forced, content } = read;
+        let Read { write, by, ends, lifetime, took, forced, content } = read;
         let content = Zeroizing::new(content.as_bytes().to_vec());
-        Ok(Self { generation, write, by, ends, lifetime, forced, content })
+        Ok(Self { generation, write, by, ends, lifetime, took, forced, content })
     }
 
     /// Time left of the value at this time of the store; zero if it has ended or cannot be used.

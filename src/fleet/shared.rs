@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::decision::{Decision, Situation, is_newer};
 use super::failure::SharedFailure;
+use super::health::Health;
 use super::keys::FleetKeys;
 use super::known::{Known, Local, Rules};
 use super::lease::lease;
@@ -67,6 +68,7 @@ pub struct Shared {
     pub(super) news: News,
     pub(super) local: tokio::sync::Mutex<Local>,
     pub(super) sharing: Arc<Sharing>,
+    pub(super) health: Arc<Health>,
     pub(super) risk: Arc<Risk>,
     /// The news that were read.
     pub(super) seen: AtomicU64,
@@ -136,7 +138,11 @@ impl Shared {
         self.save_copy(&mut local).await;
         let taken = outcome?;
         metrics.shared_token_obtained(taken.by.as_str());
-        self.sharing.update(|facts| facts.by = Some(taken.by.clone()));
+        let took = local.known.as_ref().map(|known| Duration::from_millis(known.record.took));
+        self.sharing.update(|facts| {
+            facts.by = Some(taken.by.clone());
+            facts.request_took = took;
+        });
         Ok(taken)
     }
 
@@ -191,7 +197,6 @@ impl Shared {
     pub(super) async fn look(&self, local: &mut Local) -> Result<View, StoreError> {
         self.seen.store(*self.news.watch().borrow(), Ordering::Relaxed);
         let view = self.store.read(&self.names).await?;
-        self.sharing.update(|facts| facts.down_since = None);
         if self.offer(&view, local).await? { self.store.read(&self.names).await } else { Ok(view) }
     }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::decision::{Decision, is_newer};
 use super::failure::SharedFailure;
 use super::known::{Known, Local};
@@ -49,8 +51,9 @@ impl Shared {
             return Ok(Step::Failed(local_error(&message)));
         }
         let request = call.requester.request(base.map(|record| record.content.as_slice()));
+        let began = Instant::now();
         match self.renewing(lease, call, request).await {
-            Ok(obtained) => self.keep(obtained, &view, newest.as_ref(), local, call).await,
+            Ok(obtained) => self.keep((obtained, began.elapsed()), &view, newest.as_ref(), local, call).await,
             Err(error) => self.failed(error, &view, newest, local, call).await,
         }
     }
@@ -89,7 +92,7 @@ impl Shared {
     /// Writes what was obtained, and uses it.
     async fn keep(
         self: &Arc<Self>,
-        obtained: Obtained,
+        (obtained, took): (Obtained, Duration),
         view: &View,
         newest: Option<&Record>,
         local: &mut Local,
@@ -105,6 +108,7 @@ impl Shared {
             by: self.process.to_string(),
             ends: expiry.map(|expiry| now.saturating_add(millis(expiry.remaining()))),
             lifetime: expiry.map_or(0, |expiry| millis(expiry.lifetime())),
+            took: millis(took),
             forced: if is_forced { Some(now) } else { newest.and_then(|record| record.forced) },
             content,
         };

@@ -48,7 +48,10 @@ pub async fn run<T: Expiring>(service: String, source: Arc<dyn Source<T>>, store
                 lifetime = Some(fresh);
                 log.last = None;
                 row = (false, 0);
-                expected = schedule::expected_duration(expected, began.elapsed());
+                // A wait for others of a fleet says nothing of how long a request takes.
+                let sharing = source.sharing().map(|sharing| sharing.facts().request_took);
+                let took = sharing.map_or_else(|| began.elapsed(), Option::unwrap_or_default);
+                expected = schedule::expected_duration(expected, took);
                 let wait = schedule::refresh_in_time(fresh, expected, fastrand::f64());
                 store.next_attempt_in(wait);
                 wait

@@ -1,6 +1,6 @@
 //! What is known of the processes that share a value.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 
@@ -17,6 +17,8 @@ pub struct SharingFacts {
     pub members: Option<u64>,
     /// Since when the shared store cannot be used, if it cannot be used.
     pub down_since: Option<SystemTime>,
+    /// How long the request for the current value took, without any wait for others.
+    pub request_took: Option<Duration>,
     /// The name of the record in the shared store, shortened.
     pub record: String,
 }

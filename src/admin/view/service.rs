@@ -155,7 +155,7 @@ struct SharingView {
 
 impl SharingView {
     fn of(facts: SharingFacts) -> Self {
-        let SharingFacts { by, members, down_since, record } = facts;
+        let SharingFacts { by, members, down_since, record, .. } = facts;
         let refreshed_by = by.as_ref().map(Obtainer::as_str);
         let refreshed_by_process = match by {
             Some(Obtainer::Peer(process)) => Some(process),

@@ -54,6 +54,13 @@ impl RedisStore {
         replies::number(&self.step(script, names, arguments).await?).map(|number| number == 1)
     }
 
+    /// Whether the store can be written.
+    pub(in crate::fleet) async fn probe(&self) -> Result<(), StoreError> {
+        let mut command = redis::cmd("EVAL");
+        command.arg(Script::Probe.text()).arg(1).arg(format!("{{{}}}:probe", self.prefix));
+        self.connection.send(&command).await.map(|_| ())
+    }
+
     /// Sends a command that is about no record.
     pub(in crate::fleet) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
         self.connection.send(command).await

@@ -130,6 +130,12 @@ unmark(ARGV[1])
 return 1
 ";
 
+/// `ARGV`: nothing. Writes what ends by itself after a second. Returns 1.
+const PROBE: &str = r"
+redis.call('SET', KEYS[1], '', 'PX', 1000)
+return 1
+";
+
 /// A step of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Script {
@@ -142,6 +148,7 @@ pub(super) enum Script {
     Fail,
     Ask,
     Release,
+    Probe,
 }
 
 impl Script {
@@ -157,6 +164,7 @@ impl Script {
             Self::Fail => FAIL,
             Self::Ask => ASK,
             Self::Release => RELEASE,
+            Self::Probe => PROBE,
         };
         format!("{COMMON}{step}")
     }

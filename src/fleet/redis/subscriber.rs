@@ -14,7 +14,7 @@ use crate::fleet::news::NewsRoom;
 use crate::fleet::store::StoreError;
 
 /// How often the store is asked how many processes there are, and whether it is still there.
-const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// First and longest time between two attempts to connect.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
@@ -56,7 +56,6 @@ impl Subscriber {
         self.check_policy().await?;
         self.check().await?;
         *wait = RECONNECT.0;
-        self.health.up();
         // What was published before is not received.
         self.news.about_all();
         let mut messages = subscription.into_on_message();
@@ -78,8 +77,14 @@ impl Subscriber {
         }
     }
 
-    /// Asks how many processes there are.
+    /// Checks that the store can be written, and asks how many processes there are.
     async fn check(&self) -> Result<(), StoreError> {
+        if let Err(error) = self.store.probe().await {
+            // News comes all the same. If it does not, the connection ends.
+            self.health.down(&error);
+            return Ok(());
+        }
+        self.health.up();
         let mut command = redis::cmd("PUBSUB");
         command.arg("NUMSUB").arg(channel(&self.prefix));
         if let Value::Array(reply) = self.store.send(&command).await?
@@ -93,6 +98,7 @@ impl Subscriber {
     /// Does once what [`Subscriber::run`] does for ever. Returns the rule of the store for a full memory, if it says so.
     pub(in crate::fleet) async fn try_once(&self) -> Result<Option<String>, StoreError> {
         drop(self.subscribe().await?);
+        self.store.probe().await?;
         self.policy().await
     }
 

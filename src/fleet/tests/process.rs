@@ -10,10 +10,11 @@ use tokio::time::Instant;
 
 use super::memory_store::{MemoryStore, World};
 use super::provider::{Client, Provider};
+use crate::fleet::health::Health;
 use crate::fleet::keys::FleetKeys;
 use crate::fleet::news::NewsRoom;
 use crate::fleet::{Rules, Shared};
-use crate::metrics::SharedTokenMetrics;
+use crate::metrics::{FleetMetrics, SharedTokenMetrics};
 use crate::refresh::schedule::{Failure, refresh_in, retry_in};
 use crate::refresh::{Cause, Expiry, Obtainer};
 use crate::secret::Secret;
@@ -76,6 +77,7 @@ impl Process {
             spends_alone: kind.spends_alone,
             local: tokio::sync::Mutex::default(),
             sharing: Arc::default(),
+            health: Arc::new(Health::new(FleetMetrics::new(&prometheus::Registry::new()).expect("metrics"))),
             risk: Arc::default(),
             seen: 0.into(),
             is_shut_down: AtomicBool::new(false),

@@ -3,7 +3,10 @@
 
 mod access_tokens;
 mod commands;
+mod faults;
+mod large;
 mod refresh_tokens;
+mod roll_out;
 mod setup;
 mod store_lost;
 mod store_reads;

@@ -38,53 +38,6 @@ async fn slow_provider_keeps_the_lock_over_three_leases() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn grant_survives_kills_of_any_process() {
-    let (provider, redis) = (Provider::new(Duration::from_secs(5)), Redis::start(&[]).await);
-    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
-    // An answer that is lost with the process that waited for it can be asked for again, for a while.
-    provider.state.lock().grace = Duration::from_secs(30);
-    provider.state.lock().delay = Duration::from_millis(300);
-    let config = config(&shared(&redis), &upstream, &refresh_token(&endpoint));
-    let mut processes = start(&config, 8).await;
-    for process in &processes {
-        process.ready().await;
-    }
-    let mut callers = Callers::of(&processes);
-    let before = (provider.requests(), std::time::Instant::now());
-    let mut kills = 0;
-    for round in 0..6 {
-        // The holder dies while the provider works on its request.
-        let requests = provider.requests();
-        assert_eventually(Duration::from_secs(20), "a token request is made", async || {
-            provider.requests() > requests
-        })
-        .await;
-        let mut holder = None;
-        for (index, process) in processes.iter().enumerate() {
-            if process.metric("sidekey_shared_tokens_total", &[("by", "self")]).await > Some(0.5)
-                || index == round
-            {
-                holder.get_or_insert(index);
-            }
-        }
-        let process = processes.remove(holder.unwrap_or_default());
-        callers.leave(&process);
-        kill(process).await;
-        kills += 1;
-        let another = start(&config, 1).await.remove(0);
-        another.ready().await;
-        callers.add(&another);
-        processes.push(another);
-    }
-    let (requests, took) = (provider.requests() - before.0, before.1.elapsed());
-    assert_eq!(callers.stop().await, Vec::<String>::new());
-    let state = provider.state.lock();
-    assert_eq!(state.reused, Vec::<String>::new(), "no grant was lost");
-    let expiries = took.as_secs() / 3 + 1;
-    assert!(requests as u64 <= expiries + kills, "{requests} requests, {expiries} expiries, {kills} kills");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn refresh_token_is_also_kept_on_this_machine() {
     let (provider, mut redis) = (Provider::new(Duration::from_secs(3600)), Redis::start(&[]).await);
     let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);

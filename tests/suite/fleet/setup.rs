@@ -171,7 +171,7 @@ pub fn refresh_token(provider: &MockUpstream) -> String {
 /// The configuration of one process.
 pub fn config(shared: &str, upstream: &MockUpstream, auth: &str) -> String {
     format!(
-        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\nthreads: 1\nlog: {{ level: debug, format: json }}\n{shared}\nservices:\n  api: {{ \
+        "hardening: none\nlisten: 127.0.0.1:0\nadmin: 127.0.0.1:0\nthreads: 1\nlog: {{ level: debug, format: json }}\n{shared}\nservices:\n  api: {{ \
          upstream: '{}', share: true, auth: {{ {auth} }} }}\n",
         upstream.url()
     )
@@ -187,12 +187,18 @@ pub struct Callers {
     tasks: Vec<(u32, JoinHandle<Vec<String>>)>,
     stop: Arc<AtomicBool>,
     pub answered: Arc<AtomicUsize>,
+    pause: Duration,
 }
 
 impl Callers {
     /// Starts a caller of each process: a request every few hundredths of a second.
     pub fn of(processes: &[Sidekey]) -> Self {
-        let mut callers = Self { tasks: Vec::new(), stop: Arc::default(), answered: Arc::default() };
+        Self::every(Duration::from_millis(50), processes)
+    }
+
+    /// Starts a caller of each process, which pauses for this long between two requests.
+    pub fn every(pause: Duration, processes: &[Sidekey]) -> Self {
+        let mut callers = Self { tasks: Vec::new(), stop: Arc::default(), answered: Arc::default(), pause };
         for process in processes {
             callers.add(process);
         }
@@ -201,6 +207,7 @@ impl Callers {
 
     pub fn add(&mut self, process: &Sidekey) {
         let (url, stop, answered) = (process.url("/api/x"), self.stop.clone(), self.answered.clone());
+        let pause = self.pause;
         let task = tokio::spawn(async move {
             let mut failures = Vec::new();
             while !stop.load(Ordering::Relaxed) {
@@ -210,7 +217,7 @@ impl Callers {
                 } else {
                     failures.push(format!("{} {}", response.status, response.text()));
                 }
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(pause).await;
             }
             failures
         });
@@ -234,6 +241,22 @@ impl Callers {
         }
         failures
     }
+}
+
+/// Which process waits for an answer of this server: whoever has a connection to it.
+pub fn holder(processes: &[Sidekey], server: &MockUpstream) -> Option<usize> {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let to = format!("0100007F:{:04X}", server.address().port());
+    let connections = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let connections =
+        connections.filter(|columns| columns.len() > 9 && columns[2] == to && columns[3] == "01");
+    let sockets: Vec<_> = connections.map(|columns| format!("socket:[{}]", columns[9])).collect();
+    let has = |process: &Sidekey| {
+        let descriptors = std::fs::read_dir(format!("/proc/{}/fd", process.process_id())).unwrap();
+        let links = descriptors.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        links.into_iter().any(|link| sockets.iter().any(|socket| link.as_os_str() == socket.as_str()))
+    };
+    processes.iter().position(has)
 }
 
 /// Kills a process without a warning.

@@ -22,7 +22,7 @@ async fn fleet_without_store_goes_on_and_comes_together_again() {
         process.logged_like("shared store not available").await;
         assert_eq!(process.metric("sidekey_shared_store_up", &[]).await, Some(0.0));
         let alone =
-            async || process.metric("sidekey_shared_tokens_total", &[("by", "alone")]).await.is_some();
+            async || process.metric("sidekey_shared_tokens_total", &[("by", "alone")]).await > Some(0.5);
         assert_eventually(WAIT, "each process requests its own token", alone).await;
     }
     // Empty.

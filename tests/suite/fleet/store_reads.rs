@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::setup::{Provider, client_credentials, config, refresh_token, shared, start};
-use crate::harness::{Load, Pki, Redis, Sidekey};
+use crate::harness::{Load, Pki, Redis, Request, Sidekey};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn store_is_never_asked_for_a_request() {
@@ -34,6 +34,11 @@ async fn store_has_nothing_that_can_be_read() {
             process.ready().await;
         }
         endpoint.received(2).await;
+        for process in &processes {
+            let page = Request::get(process.admin_url("/api/v1/services")).send().await.text();
+            let shown = [process.log(), process.metrics().await, page].concat();
+            assert!(!shown.contains("CANARY"), "{shown}");
+        }
     }
     let (dump, seen) = (redis.dump().await, monitor.output());
     assert!(dump.len() > 500 && seen.contains("EVAL"));
