@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName};
 use serde_json::{Map, Value};
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use crate::config::{ProxyConfig, Tls};
 use crate::credential::exchange::{ServerClient, ServerRequest, Stated};
 use crate::credential::{BuildError, SourceContext, sensitive};
+use crate::oauth2::client::expired::expired;
 use crate::oauth2::client::fresh_secret;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret;
@@ -115,8 +116,19 @@ impl Subject {
         })
     }
 
-    /// The token, now.
+    /// The token, now. One that has expired is not presented.
     pub(super) async fn token(&self) -> Result<Secret, SourceError> {
+        let token = self.fetch().await?;
+        match expired(token.expose(), SystemTime::now()) {
+            None => Ok(token),
+            Some(why) => {
+                let message = format!("the subject token cannot be used: {why}");
+                Err(SourceError::new(SourceErrorKind::Local, message))
+            }
+        }
+    }
+
+    async fn fetch(&self) -> Result<Secret, SourceError> {
         match self {
             Self::File(source) => fresh_secret::read("the subject token", source).await,
             Self::Url(server) => {

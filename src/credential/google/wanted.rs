@@ -39,9 +39,8 @@ impl Wanted {
             }
             (None, Some(audience)) => audience.parse(self::audience).map(Self::IdToken),
             (Some(scopes), None) => {
-                let scopes: Vec<_> = scopes.one_or_more().iter().map(|value| value.parse(scope)).collect();
-                let scopes: Vec<_> = scopes.into_iter().collect::<Option<_>>()?;
-                Some(Self::AccessToken(scopes)).filter(|_| mapping.has(SCOPES.name))
+                let scopes = scopes.one_or_more();
+                scopes.iter().map(|value| value.parse(scope)).collect::<Option<_>>().map(Self::AccessToken)
             }
             (None, None) => Some(Self::AccessToken(vec![CLOUD_PLATFORM.into()])),
         }

@@ -6,6 +6,7 @@ mod content_coding;
 pub(super) mod discovery;
 mod duration_text;
 pub mod endpoint;
+pub(crate) mod expired;
 pub(crate) mod fresh_secret;
 pub(crate) mod http;
 pub(crate) mod issued;

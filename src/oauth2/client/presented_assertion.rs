@@ -1,10 +1,10 @@
 //! Client assertions that another program issues (RFC 7523 §2.2): the token of a workload, such as a projected service-account
 //! token of Kubernetes or a JWT-SVID of SPIFFE. Sidekey presents them as they are.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
+use super::expired::expired;
 use super::fresh_secret;
-use super::stated_end::own_end;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::{Secret, Source};
 
@@ -30,13 +30,7 @@ fn check(assertion: &str, now: SystemTime) -> Result<(), String> {
     if !is_jwt(assertion) {
         return Err("it is no JWT (three parts in Base64url, with dots between)".into());
     }
-    match own_end(assertion).map(|end| now.duration_since(end)) {
-        Some(Ok(since)) => Err(format!(
-            "it expired {} ago: is the program that writes it still running, and is this machine's clock right?",
-            spoken(since)
-        )),
-        _ => Ok(()),
-    }
+    expired(assertion, now).map_or(Ok(()), Err)
 }
 
 /// Whether a text has the form of a JWS or a JWE (RFC 7515 §3.1, RFC 7516 §3.1).
@@ -46,18 +40,9 @@ fn is_jwt(text: &str) -> bool {
     matches!(parts.len(), 3 | 5) && !parts[0].is_empty() && parts.into_iter().all(is_base64url)
 }
 
-/// A duration in its largest unit.
-fn spoken(duration: Duration) -> String {
-    match duration.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;

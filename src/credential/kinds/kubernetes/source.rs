@@ -8,6 +8,7 @@ use ring::digest::{SHA256, digest};
 use tokio::time::sleep;
 
 use crate::metrics::SharedTokenMetrics;
+use crate::oauth2::client::expired::expired;
 use crate::oauth2::client::{fresh_secret, own_end};
 use crate::oauth2::{IssuedToken, TokenResponse};
 use crate::refresh::{ClockReading, Expiry, Source, SourceError, SourceErrorKind, schedule};
@@ -79,13 +80,10 @@ fn hash(token: &Secret) -> Vec<u8> {
 }
 
 /// How long a token is valid from now on.
-fn lifetime(token: &Secret) -> Result<Duration, &'static str> {
-    let Some(end) = own_end(token.expose()) else { return Ok(WITHOUT_END) };
-    let left = end.duration_since(SystemTime::now()).unwrap_or_default();
-    if left.is_zero() {
-        return Err(
-            "the token in it has expired: does the kubelet still write it, and is this machine's clock right?",
-        );
+fn lifetime(token: &Secret) -> Result<Duration, String> {
+    let now = SystemTime::now();
+    if let Some(why) = expired(token.expose(), now) {
+        return Err(why);
     }
-    Ok(left)
+    Ok(own_end(token.expose()).map_or(WITHOUT_END, |end| end.duration_since(now).unwrap_or_default()))
 }

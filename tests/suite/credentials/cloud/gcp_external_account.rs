@@ -117,6 +117,11 @@ async fn subject_token_may_be_a_member_of_json() {
     assert_eventually(TIMEOUT, "the member is missing", named).await;
     assert_eq!(sts.request_count(), 1);
     assert!(!why_not_ready(&sidekey).await.contains("CANARY"));
+    let expired = unsigned(json!({ "sub": "a" }), -300);
+    std::fs::write(&token, json!({ "id_token": expired }).to_string()).unwrap();
+    let named = async || why_not_ready(&sidekey).await.contains("it expired 5 min ago");
+    assert_eventually(TIMEOUT, "the token has expired", named).await;
+    assert_eq!(sts.request_count(), 1);
 }
 
 /// A virtual machine of Azure: its metadata service, with the field of the file.

@@ -74,7 +74,7 @@ async fn expired_projected_token_is_not_sent() {
     let short = token("short", 3);
     *accepted.lock() = short.clone();
     let sidekey = Sidekey::serving(&service(&api, "$DIR/token")).file("token", &short).start_ready().await;
-    let named = async || why_not_ready(&sidekey).await.contains("the token in it has expired");
+    let named = async || why_not_ready(&sidekey).await.contains("cannot be used: it expired ");
     assert_eventually(TIMEOUT, "the token has expired", named).await;
     let before = api.request_count();
     assert_eq!(sidekey.get("/k8s/api/v1/pods").await.status, 503);
