@@ -77,6 +77,9 @@ struct Impersonation {
 impl FederationFile {
     /// Reads the file at this path, which `value` names or stands for.
     pub(in crate::credential) fn read(value: &Value<'_>, path: &Path, opt_ins: OptIns) -> Option<Self> {
+        if !value.reads_files() {
+            return Self::placeholder().map_err(|error| value.error(error.to_string())).ok();
+        }
         value.watch(path, FileKind::Secret);
         value.warn_if_exposed(path, Content::Secret);
         let bytes = read_file(path, MAX_BYTES)
@@ -84,6 +87,19 @@ impl FederationFile {
             .ok()?;
         let file = parse(&bytes, opt_ins);
         file.map_err(|error| value.error(format!("the file{}: {error}", display_path(path)))).ok()
+    }
+}
+
+impl FederationFile {
+    /// What stands for the file where the configuration is checked and its files are not there.
+    fn placeholder() -> Result<Self, url::ParseError> {
+        Ok(Self {
+            audience: "placeholder".into(),
+            subject_token_type: "placeholder".into(),
+            token_url: Url::parse(TOKEN_SERVICE)?,
+            subject: SubjectOrigin::File(PathBuf::from("/placeholder"), Format::Text),
+            impersonation: Some((Url::parse(TOKEN_SERVICE)?, Duration::from_secs(LIFETIME))),
+        })
     }
 }
 

@@ -69,7 +69,8 @@ impl Impersonation {
             }
             Wanted::IdToken(audience) => {
                 let mut url = self.url.clone();
-                url.set_path(&self.url.path().replace(ACCESS_TOKEN, ID_TOKEN));
+                let path = self.url.path();
+                url.set_path(&format!("{}{ID_TOKEN}", path.strip_suffix(ACCESS_TOKEN).unwrap_or(path)));
                 (url, json!({ "audience": audience, "includeEmail": true }), "token")
             }
         }

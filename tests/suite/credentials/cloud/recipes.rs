@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::setup::{bearer, unsigned};
+use super::setup::{bearer, command, unsigned};
 use crate::harness::{MockResponse, MockUpstream, Pki, Request, Sidekey, SidekeyBuilder, openssl};
 
 /// The first configuration in the section of a kind.
@@ -13,6 +13,36 @@ fn recipe(kind: &str) -> Value {
         page.split_once(&format!("\n### `type: {kind}`\n")).unwrap().1.split("\n### ").next().unwrap();
     let snippet = section.split_once("```yaml\n").unwrap().1.split("```").next().unwrap();
     serde_yaml::from_str(snippet).unwrap()
+}
+
+/// On another machine, such as that of a pull request, there is neither a file nor a variable.
+#[tokio::test]
+async fn recipes_are_checked_where_the_platform_is_not() {
+    for kind in [
+        "azure_workload_identity",
+        "azure_managed_identity",
+        "gcp_service_account",
+        "gcp_metadata",
+        "gcp_external_account",
+        "kubernetes",
+    ] {
+        for auth in [recipe(kind)["auth"].clone(), minimal(kind)] {
+            let service = format!("api: {}", json!({ "upstream": "https://api.example", "auth": auth }));
+            let (code, printed) = command(&["check", "--without-secrets"], &service, &[]).await;
+            assert_eq!(code, 0, "{auth}: {printed}");
+        }
+    }
+}
+
+/// A credential that has nothing but what is required, and an ID token if that is possible.
+fn minimal(kind: &str) -> Value {
+    let mut auth = json!({ "type": kind });
+    if kind.starts_with("azure") {
+        auth["scope"] = json!("api://a/.default");
+    } else if kind.starts_with("gcp") {
+        auth["audience"] = json!("https://a.run.app");
+    }
+    auth
 }
 
 /// A server that gives this token in each form that a platform has.
