@@ -28,6 +28,7 @@ role = iam.create_role(RoleName="app", AssumeRolePolicyDocument=trust)["Role"]
 iam.put_role_policy(RoleName="app", PolicyName="everything", PolicyDocument=everything)
 region = {"LocationConstraint": "eu-west-1"}
 boto3.client("s3", **options).create_bucket(Bucket="bucket", CreateBucketConfiguration=region)
+boto3.client("secretsmanager", **options).create_secret(Name="prod/crm", SecretString=json.dumps({"token": "one"}))
 print(
     json.dumps(
         {

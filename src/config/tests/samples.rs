@@ -12,8 +12,9 @@ use crate::config::*;
 const SECRETS: &str = "/run/secrets";
 const CA: &str = "/etc/sidekey/internal-ca.pem";
 
-/// The store of secrets in the samples.
-const STORE: &str = "https://vault.example.com:8200";
+/// The stores of secrets in the samples.
+const STORES: [&str; 2] =
+    ["https://vault.example.com:8200", "https://vpce-0123.secretsmanager.eu-west-1.vpce.amazonaws.com"];
 
 /// A store that accepts every login and has every secret. Returns its URL.
 pub(super) fn store() -> String {
@@ -37,7 +38,7 @@ pub(super) fn store() -> String {
             let body = if first.contains("/login") {
                 r#"{"auth": {"client_token": "a-token"}}"#
             } else {
-                r#"{"data": {"token": "from-a-store"}}"#
+                r#"{"data": {"token": "from-a-store"}, "SecretString": "{\"token\": \"from-a-store\"}"}"#
             };
             let answer = format!(
                 "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
@@ -78,7 +79,8 @@ fn samples_have_no_errors_or_warnings() {
     let mut kinds = std::collections::BTreeSet::new();
     let mut count = 0;
     for (name, text) in all() {
-        let text = with_files(&text, folder.path()).replace(STORE, &store);
+        let text = with_files(&text, folder.path());
+        let text = STORES.iter().fold(text, |text, url| text.replace(url, &store));
         let config = Config::parse_with(&text, &name, &environment, crate::credential::READERS);
         let config = config.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(config.warnings, [], "{name}");

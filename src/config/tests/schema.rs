@@ -51,6 +51,10 @@ secret_stores: { a: { type: vault, url: 'https://a.example', login: { method: to
 services: { a: { upstream: 'https://a.example', auth: { type: bearer, token: { env: TOKEN } } } }
 ",
     "
+secret_stores: { a: { type: aws_secrets_manager, region: a, access_key_id: { env: TOKEN }, secret_access_key: { env: TOKEN } } }
+services: { a: { upstream: 'https://a.example', auth: { type: bearer, token: { env: TOKEN } } } }
+",
+    "
 services:
   a:
     upstream: https://a.example

@@ -6,7 +6,7 @@ use httparse::Header;
 
 /// A signature is accepted if its time is at most five minutes off. A difference of less than this, in seconds, is
 /// therefore no reason for a rejection.
-pub(super) const TOLERANCE: i64 = 4 * 60;
+pub(in crate::credential) const TOLERANCE: i64 = 4 * 60;
 
 /// How many seconds are added to this machine's time.
 #[derive(Debug, Default)]

@@ -22,6 +22,13 @@ impl Expiring for AwsCredentials {
     }
 }
 
+impl AwsCredentials {
+    /// The key.
+    pub(in crate::credential) fn keys(&self) -> &AwsKeys {
+        &self.keys
+    }
+}
+
 /// A temporary key as it was issued.
 pub(super) struct Issued {
     pub(super) access_key_id: String,

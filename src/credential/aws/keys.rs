@@ -33,6 +33,11 @@ impl AwsKeys {
         }
     }
 
+    /// What no message may repeat.
+    pub(in crate::credential) fn secrets(&self) -> impl Iterator<Item = &str> {
+        [self.secret_access_key.expose()].into_iter().chain(self.token())
+    }
+
     /// The session token.
     pub(super) fn token(&self) -> Option<&str> {
         self.session_token.as_ref().and_then(|token| token.to_str().ok())

@@ -19,6 +19,7 @@
 //! sts          from STS, for a role
 //! metadata     from an instance or a container
 //! refusal      what an answer without a key means
+//! signed_post  a request that Sidekey makes for itself
 //! xml          reads an answer of STS
 //! credentials  keys that expire
 //! keys         the keys of an identity
@@ -41,6 +42,7 @@ mod query;
 mod refusal;
 mod settings;
 mod signature;
+mod signed_post;
 mod signer;
 mod source;
 mod sts;
@@ -48,11 +50,15 @@ mod time;
 mod v4a;
 mod xml;
 
+pub(super) use clock::TOLERANCE as CLOCK_TOLERANCE;
+pub(super) use credentials::AwsCredentials;
 pub(super) use identity::Identity;
+pub(super) use keys::AwsKeys;
 pub(super) use payload::PayloadRule;
 pub(super) use settings::{ASSUME_ROLE, CREDENTIALS, identity};
+pub(super) use signed_post::SignedPost;
 pub(super) use signer::{AwsSigner, Keys, Region, SigningScope};
-pub(super) use source::source;
+pub(super) use source::{keys_source, source};
 
 #[cfg(test)]
 mod tests;

@@ -14,13 +14,27 @@ use crate::config::Tls;
 use crate::credential::exchange::ServerClient;
 use crate::credential::{BuildError, SourceContext};
 use crate::metrics::SharedTokenMetrics;
+use crate::net::dns::Resolver;
 use crate::refresh::{Source, SourceError, SourceErrorKind, SourceServer};
+use crate::tls::client::TlsClients;
 
-/// The source of the keys that sign; `None` if they do not expire.
+/// The source of the keys that sign, counted and timed; `None` if they do not expire.
 pub(in crate::credential) fn source(
     identity: &Identity,
     context: &SourceContext<'_>,
 ) -> Result<Option<Arc<dyn Source<AwsCredentials>>>, BuildError> {
+    let source = keys_source(identity, context.tls, context.resolver)?;
+    let users = context.users.clone();
+    Ok(source.map(|inner| Arc::new(Counted { inner, users }) as Arc<dyn Source<AwsCredentials>>))
+}
+
+/// The source of the keys that sign; `None` if they do not expire.
+pub(in crate::credential) fn keys_source(
+    identity: &Identity,
+    tls: &TlsClients,
+    resolver: &Resolver,
+) -> Result<Option<Arc<dyn Source<AwsCredentials>>>, BuildError> {
+    let context = (tls, resolver);
     let role_source = |role: &Role, proof| -> Result<Arc<dyn Source<AwsCredentials>>, BuildError> {
         let server = server(context, sts::WHO, sts::LIMIT)?;
         Ok(Arc::new(RoleSource::new(server, role.clone(), proof)))
@@ -47,17 +61,16 @@ pub(in crate::credential) fn source(
         (Some(role), _, Some(origin)) => Some(role_source(role, Proof::Keys(Base::Temporary(origin)))?),
         (Some(_), _, None) => unreachable!("keys that are not static have a source"),
     };
-    let users = context.users.clone();
-    Ok(source.map(|inner| Arc::new(Counted { inner, users }) as Arc<dyn Source<AwsCredentials>>))
+    Ok(source)
 }
 
 fn server(
-    context: &SourceContext<'_>,
+    (tls, resolver): (&TlsClients, &Resolver),
     who: &'static str,
     limit: std::time::Duration,
 ) -> Result<ServerClient, BuildError> {
-    let tls = context.tls.client(&Tls::default())?;
-    Ok(ServerClient::new(tls, context.resolver.clone(), None, (who, limit))?)
+    let tls = tls.client(&Tls::default())?;
+    Ok(ServerClient::new(tls, resolver.clone(), None, (who, limit))?)
 }
 
 /// A source whose requests are counted and timed.

@@ -6,24 +6,19 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use form_urlencoded::Serializer;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use ring::digest;
-use url::Url;
+use http::{HeaderMap, HeaderValue, Method, header};
 use zeroize::Zeroizing;
 
-use super::canonical::{CanonicalRequest, SignedHeaders};
 use super::credentials::{AwsCredentials, Issued};
 use super::identity::Role;
 use super::keys::AwsKeys;
 use super::metadata::token_of_file;
-use super::path::PathRule;
 use super::refusal::refused;
-use super::signature::{Signing, SigningKey, scope};
-use super::time::{Timestamp, unix_seconds};
+use super::signed_post::SignedPost;
+use super::time::unix_seconds;
 use super::xml;
 use crate::credential::exchange::{ServerAnswer, ServerClient, ServerRequest, Stated};
 use crate::refresh::{ClockReading, Source, SourceError, SourceErrorKind, SourceServer};
-use crate::secret::hex;
 
 /// The server in messages.
 pub(super) const WHO: &str = "STS";
@@ -106,38 +101,10 @@ impl RoleSource {
         keys: &AwsKeys,
         correction: i64,
     ) -> Result<HeaderMap<HeaderValue>, SourceError> {
-        const DATE: HeaderName = HeaderName::from_static("x-amz-date");
-        const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
-        let timestamp = Timestamp::now(correction);
-        let host = authority(&self.role.sts);
-        let own = [("content-type", FORM), ("host", &host), ("x-amz-date", timestamp.as_str())];
-        let own = own.into_iter().chain(keys.token().map(|token| ("x-amz-security-token", token)));
-        let headers = SignedHeaders::new(own.map(|(name, value)| (name, value.as_bytes())));
-        let request = CanonicalRequest {
-            method: "POST",
-            path_rule: PathRule::of("sts"),
-            path: self.role.sts.path(),
-            query: self.role.sts.query().unwrap_or_default(),
-            query_of_signature: &[],
-            headers: &headers,
-            payload: &hex(digest::digest(&digest::SHA256, body.as_bytes()).as_ref()),
-        };
-        let secret = keys.secret_access_key.expose();
-        let signing = Signing {
-            access_key_id: keys.access_key_id.expose(),
-            timestamp: &timestamp,
-            scope: &scope(&timestamp, Some(&self.role.region), "sts"),
-            key: &SigningKey::derive(secret, timestamp.date(), &self.role.region, "sts"),
-        };
-        let authorization = signing.authorization(&request).and_then(|text| HeaderValue::try_from(text).ok());
-        let (Some(mut authorization), Ok(date)) = (authorization, HeaderValue::from_str(timestamp.as_str()))
-        else {
-            return Err(SourceError::new(SourceErrorKind::Local, "the request to STS cannot be signed"));
-        };
-        authorization.set_sensitive(true);
-        let mut fields = HeaderMap::from_iter([(header::AUTHORIZATION, authorization), (DATE, date)]);
-        fields.extend(keys.session_token.clone().map(|token| (TOKEN, token)));
-        Ok(fields)
+        let (url, region) = (&self.role.sts, &*self.role.region);
+        let post = SignedPost { url, service: "sts", region, content_type: FORM, target: None, body };
+        let fields = post.fields(keys, correction);
+        fields.ok_or_else(|| SourceError::new(SourceErrorKind::Local, "the request to STS cannot be signed"))
     }
 
     fn parse(
@@ -189,10 +156,4 @@ impl RoleSource {
         let secrets: Vec<_> = [keys.secret_access_key.expose()].into_iter().chain(keys.token()).collect();
         self.parse(&answer, sent, &secrets)
     }
-}
-
-/// The value of `Host` for a URL.
-fn authority(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -1,5 +1,6 @@
 //! One file for each source of secrets, and the table of them.
 
+mod aws_secrets_manager;
 mod env;
 mod exec;
 mod file;

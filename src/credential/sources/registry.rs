@@ -1,6 +1,6 @@
 //! All sources of secrets.
 
-use super::{env, exec, file, vault};
+use super::{aws_secrets_manager, env, exec, file, vault};
 use crate::config::SourceKind;
 
 /// The sources, in the order in which messages list them. A source is one file in this folder and one line here.
@@ -10,6 +10,7 @@ pub const SOURCES: &[SourceKind] = &[
     env::KIND,
     exec::KIND,
     vault::KIND,
+    aws_secrets_manager::KIND,
 ];
 
 #[cfg(test)]
@@ -90,7 +91,7 @@ mod tests {
         assert!(error.contains("both `file` and `env` are set; a secret has one source"), "{error}");
         let none = read(&json!({})).unwrap_err().to_string();
         assert!(
-            none.contains("a secret is `{ file: PATH }`, `{ env: NAME }`, `{ exec: [COMMAND, …] }`, `{ vault: { path: PATH, field: NAME } }` or text"),
+            none.contains("a secret is `{ file: PATH }`, `{ env: NAME }`, `{ exec: [COMMAND, …] }`, `{ vault: { path: PATH, field: NAME } }`, `{ aws_secrets_manager: { id: ID } }` or text"),
             "{none}"
         );
     }

@@ -8,8 +8,10 @@
 //! outage    the time after a failure
 //! members   values in a JSON text
 //! vault     Vault and OpenBao
+//! aws_secrets_manager  AWS Secrets Manager
 //! ```
 
+pub(super) mod aws_secrets_manager;
 mod blocking;
 pub(super) mod members;
 mod outage;

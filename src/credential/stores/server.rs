@@ -1,7 +1,7 @@
 //! One request to a store. It blocks, for a bounded time.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, Method};
 use parking_lot::Mutex;
@@ -13,6 +13,7 @@ use super::outage::Outage;
 use crate::config::CredentialServer;
 use crate::net::dns::Resolver;
 use crate::oauth2::client::http::HttpClient;
+use crate::oauth2::client::observed::date;
 use crate::secret::SourceError;
 use crate::tls::client::{TlsClient, TlsClients};
 
@@ -41,6 +42,8 @@ pub(super) struct StoreRequest {
 /// A complete answer.
 pub(super) struct StoreAnswer {
     pub(super) status: u16,
+    /// The time of the server's clock.
+    pub(super) date: Option<SystemTime>,
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 
@@ -140,8 +143,8 @@ impl StoreServer {
         let client = http.client().map_err(failed)?;
         let request = client.request(method, url).timeout(limit).headers(headers);
         let mut answer = request.body(body.to_string()).send().await.map_err(failed)?;
-        let status = answer.status().as_u16();
+        let (status, date) = (answer.status().as_u16(), date(&answer));
         let body = http.body(&mut answer, who).await.map_err(|error| error.message)?;
-        Ok(StoreAnswer { status, body })
+        Ok(StoreAnswer { status, date, body })
     }
 }

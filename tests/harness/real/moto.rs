@@ -10,7 +10,7 @@ use super::super::{Pki, assert_eventually};
 use super::{installed, tests_file};
 
 /// Calls without a signature that the server accepts at its start: those of `tests/real/aws_setup.py`.
-const CALLS_OF_SETUP: &str = "6";
+const CALLS_OF_SETUP: &str = "7";
 
 /// A running server on `https://localhost:PORT`, with a bucket, a user and a role.
 pub struct Moto {

@@ -10,6 +10,10 @@ use crate::harness::{MockResponse, MockUpstream, Pki, Sidekey, openssl};
 /// Folders of secrets and certificates in the samples.
 const FOLDERS: [&str; 2] = ["/run/secrets/", "/etc/sidekey/"];
 
+/// The stores of secrets in the samples.
+const STORES: [&str; 2] =
+    ["https://vault.example.com:8200", "https://vpce-0123.secretsmanager.eu-west-1.vpce.amazonaws.com"];
+
 #[tokio::test]
 async fn check_accepts_every_sample_configuration() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
@@ -52,7 +56,9 @@ async fn check(sample: &Path) {
         std::fs::write(dir.path().join("services.d").join(file.file_name().unwrap()), content).unwrap();
     }
     let store = store().await;
-    text = text.replace("https://vault.example.com:8200", &store.url());
+    for url in STORES {
+        text = text.replace(url, &store.url());
+    }
     let config = dir.path().join("sample.yaml");
     std::fs::write(&config, &text).unwrap();
     let env: Vec<_> = words_after(&all, "env: ").into_iter().map(|name| (name, "a-secret")).collect();
@@ -67,6 +73,7 @@ async fn store() -> MockUpstream {
     let store = MockUpstream::plain().await;
     store.always(MockResponse::json(&json!({
         "auth": { "client_token": "a-token" }, "data": { "token": "from-a-store" },
+        "SecretString": json!({ "token": "from-a-store" }).to_string(),
     })));
     store
 }

@@ -1,5 +1,6 @@
 //! Kinds of credentials on the wire, many services, and rotation of a secret.
 
+mod aws_secrets_manager;
 pub mod aws_sigv4;
 mod basic;
 mod cloud;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Curl, Moto, Pki, Sidekey};
+use crate::harness::{Curl, MockUpstream, Moto, Pki, Sidekey, TIMEOUT, assert_eventually};
 
 const KEYS: [&str; 7] = ["plain", "JULY 27 TO 31.zip", "mac@2x.png", "x_$folder$", "a+b=c&d", "ሴ/é", "100%"];
 
@@ -84,4 +84,65 @@ async fn role_of_sts_signs_requests() {
     let sidekey = Sidekey::serving(&services(&moto, &identity)).start_ready().await;
     let results = moto.boto3(&sidekey.url("/s3"), &sidekey.url("/sqs")).await;
     assert_eq!(results, serde_json::json!({ "s3": "ok", "sqs": "a message" }));
+}
+
+#[tokio::test]
+async fn secret_of_secrets_manager_is_read_and_rotated() {
+    let pki = Pki::new();
+    let (moto, upstream) = (Moto::start(&pki).await, MockUpstream::plain().await);
+    // STS for the role, and the API for the CLI, by services of a Sidekey of their own.
+    let service = |name: &str| {
+        format!(
+            "{name}: {{ upstream: '{}', tls: {{ ca_file: '{}' }}, auth: {{ type: aws_sigv4, service: {name}, region: eu-west-1, {} }} }}\n",
+            moto.url(),
+            moto.ca_file(),
+            key(&moto)
+        )
+    };
+    let front = Sidekey::serving(&(service("sts") + &service("secretsmanager"))).start_ready().await;
+    let store = |name: &str, more: &str| {
+        format!(
+            "  {name}: {{ type: aws_secrets_manager, region: eu-west-1, url: '{}', tls: {{ ca_file: '{}' }}, refresh_interval: 1s, \
+             {}{more} }}\n",
+            moto.url(),
+            moto.ca_file(),
+            key(&moto)
+        )
+    };
+    let role = format!(
+        ", assume_role: {{ role_arn: '{}', sts_url: '{}' }}",
+        moto.part("role_arn"),
+        front.url("/sts/")
+    );
+    let stores = store("user", "") + &store("role", &role);
+    let bearer = |name: &str| {
+        format!(
+            "{name}: {{ upstream: '{}', auth: {{ type: bearer, token: {{ aws_secrets_manager: {{ id: prod/crm, field: token, \
+             store: {name} }} }} }} }}\n",
+            upstream.url()
+        )
+    };
+    let services = Sidekey::configuration_serving(&(bearer("user") + &bearer("role")));
+    let sidekey = Sidekey::configured(&format!("secret_stores:\n{stores}{services}")).start_ready().await;
+    let sends = async |token: &str| {
+        for name in ["user", "role"] {
+            let is_sent = async || {
+                assert_eq!(sidekey.get(&format!("/{name}/x")).await.status, 200);
+                upstream.last_request().header("authorization") == Some(&format!("Bearer {token}"))
+            };
+            assert_eventually(TIMEOUT, &format!("{name} sends {token}"), is_sent).await;
+        }
+    };
+    sends("one").await;
+    let put = [
+        "secretsmanager",
+        "put-secret-value",
+        "--secret-id",
+        "prod/crm",
+        "--secret-string",
+        r#"{"token": "two"}"#,
+    ];
+    moto.cli(&front.url("/secretsmanager/"), &put).await;
+    sends("two").await;
+    assert!(!sidekey.log().contains(moto.part("secret_access_key")));
 }

@@ -71,4 +71,19 @@ services:
   d: { upstream: https://a.example, auth: { type: bearer, token: { vault: { path: a/../b, field: c, CANARY: x }, env: SECRET } } }
 ",
     ),
+    (
+        "stores and secrets of AWS",
+        "
+secret_stores:
+  a: { type: aws_secrets_manager, access_key_id: { env: SECRET } }
+  b: { type: aws_secrets_manager, region: eu west, credentials: { from: CANARY } }
+  c: { type: aws_secrets_manager, region: a, access_key_id: { env: SECRET }, secret_access_key: { env: SECRET }, session_token: { env: SECRET }, assume_role: {}, timeout: 0s }
+  d: { type: aws_secrets_manager, region: a, access_key_id: { env: SECRET }, secret_access_key: { env: SECRET } }
+services:
+  a: { upstream: https://a.example, auth: { type: bearer, token: { aws_secrets_manager: { field: CANARY } } } }
+  b: { upstream: https://a.example, auth: { type: bearer, token: { aws_secrets_manager: { id: '', version_stage: '', version_id: '', store: d } } } }
+  c: { upstream: https://a.example, auth: { type: bearer, token: { vault: { path: a/b, field: c, store: d } } } }
+  d: { upstream: https://a.example, auth: { type: bearer, token: { aws_secrets_manager: { id: CANARY, store: a } } } }
+",
+    ),
 ];

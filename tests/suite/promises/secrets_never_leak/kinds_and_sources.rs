@@ -22,7 +22,7 @@ const KINDS: [&str; 10] = [
     "oauth2-basic",
     "oauth2-post",
 ];
-const SOURCES: [&str; 5] = ["plain", "env", "file", "exec", "vault"];
+const SOURCES: [&str; 6] = ["plain", "env", "file", "exec", "vault", "aws_secrets_manager"];
 
 /// One service with its own upstream and token endpoint.
 struct Service {
@@ -151,7 +151,11 @@ async fn store(services: &[Service], token: &Canary) -> MockUpstream {
     let fields: serde_json::Map<_, _> =
         services.iter().map(|service| (service.name.clone(), json!(service.secret.value))).collect();
     let token = token.value.clone();
+    let text = json!(fields).to_string();
     store.respond_with(move |request| match request.path() {
+        "/" if request.header("x-amz-target").is_some() => {
+            MockResponse::json(&json!({ "SecretString": text }))
+        }
         _ if request.header("x-vault-token") != Some(&token) => MockResponse::status(403),
         "/v1/secret/canaries" => MockResponse::json(&json!({ "data": fields, "lease_id": "" })),
         "/v1/auth/token/lookup-self" => MockResponse::json(&json!({ "data": { "ttl": 0 } })),
@@ -167,7 +171,9 @@ async fn secret_is_sent_to_its_own_host_only() {
     let store_token = Canary::new("the token of the store");
     let store = store(&services, &store_token).await;
     let stores = format!(
-        "secret_stores: {{ vault: {{ type: vault, url: '{}', login: {{ method: token, token: {{ file: $DIR/store-token }} }} }} }}\n",
+        "secret_stores:\n  vault: {{ type: vault, url: '{0}', login: {{ method: token, token: {{ file: $DIR/store-token }} }} }}\n  \
+         aws: {{ type: aws_secrets_manager, region: eu-west-1, url: '{0}', access_key_id: AKIDEXAMPLE, \
+         secret_access_key: {{ file: $DIR/store-token }} }}\n",
         store.url()
     );
     let configuration = stores + &Sidekey::configuration_serving(&configuration);
@@ -247,13 +253,12 @@ async fn secret_is_sent_to_its_own_host_only() {
         }
     }
 
+    let old_url = store.url();
     drop(store);
     let store = self::store(&services, &store_token).await;
     let file = sidekey.dir().join("sidekey.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
-    let (before, after) = text.split_once("url: '").unwrap();
-    let after = after.split_once('\'').unwrap().1;
-    std::fs::write(&file, format!("{before}url: '{}'{after}", store.url())).unwrap();
+    std::fs::write(&file, text.replace(&old_url, &store.url())).unwrap();
     let arguments = ["check", "--config", file.to_str().unwrap()];
     let environment: Vec<_> =
         environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

@@ -1,0 +1,110 @@
+//! A store: an entry of `secret_stores`, and how it is read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use super::connection::{AwsStoreConnection, AwsStoreSettings};
+use crate::config::reader::duration;
+use crate::config::reader::duration::DURATION;
+use crate::config::reader::mapping::Mapping;
+use crate::config::reader::secret::SECRET;
+use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::{
+    CredentialServer, SERVER_PLAINTEXT, SERVER_PROXY, SERVER_TLS, STORE_URL, Store, StoreKind,
+};
+use crate::credential::aws;
+use crate::credential::aws::{ASSUME_ROLE, CREDENTIALS};
+
+/// Default of `timeout`.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Default of `refresh_interval`: each request costs.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+/// A store as secrets use it.
+pub(in crate::credential) struct AwsStore {
+    pub(in crate::credential) connection: Arc<AwsStoreConnection>,
+    /// Time after which a secret is read again.
+    pub(in crate::credential) refresh_interval: Duration,
+}
+
+/// Its part of the table of stores.
+pub(in crate::credential) const KIND: StoreKind =
+    StoreKind { name: "aws_secrets_manager", keys: KEYS, read, server };
+
+const KEYS: Keys = &[
+    Key::optional(
+        "region",
+        Format::Text,
+        "The region, such as `eu-west-1`. Default: `AWS_REGION` or `AWS_DEFAULT_REGION`.",
+    ),
+    Key::optional("access_key_id", SECRET, "The id of the access key; or `credentials`."),
+    Key::optional("secret_access_key", SECRET, "The secret access key; or `credentials`."),
+    Key::optional("session_token", SECRET, "The session token of a temporary key."),
+    Key::optional("credentials", CREDENTIALS, "Where the keys come from if they are not written here."),
+    Key::optional("assume_role", ASSUME_ROLE, "A role that the keys take on, and whose keys sign."),
+    STORE_URL,
+    SERVER_TLS,
+    SERVER_PROXY,
+    SERVER_PLAINTEXT,
+    Key::optional("timeout", DURATION, "Limit on one request.").or("10s"),
+    Key::optional("refresh_interval", DURATION, "A secret is read again after this long.").or("5m"),
+];
+
+fn read(mapping: &mut Mapping<'_>) -> Option<Store> {
+    let region = region(mapping);
+    let identity = aws::identity(mapping, region.as_deref());
+    // Without a region there is an error already.
+    let default = endpoint(region.as_deref().unwrap_or("eu-west-1"));
+    let server = CredentialServer::read_store(mapping, default);
+    let limit = mapping.optional("timeout").map(|value| duration::positive(&value));
+    let refresh_interval = mapping.optional("refresh_interval").map(|value| duration::positive(&value));
+    let settings = AwsStoreSettings {
+        server: server?,
+        region: region?,
+        identity: identity?,
+        limit: limit.unwrap_or(Some(TIMEOUT))?,
+    };
+    let refresh_interval = refresh_interval.unwrap_or(Some(REFRESH_INTERVAL))?;
+    let cache = mapping.value().secrets();
+    let connection = cache.connection(
+        |known: &AwsStoreConnection| *known.settings() == settings,
+        || AwsStoreConnection::new(settings.clone()),
+    );
+    Some(Arc::new(AwsStore { connection, refresh_interval }))
+}
+
+fn server(store: &Store) -> Option<&CredentialServer> {
+    store.downcast_ref::<AwsStore>().map(|store| &store.connection.settings().server)
+}
+
+fn region(mapping: &mut Mapping<'_>) -> Option<String> {
+    if let Some(value) = mapping.optional("region") {
+        return value.parse(checked);
+    }
+    let value = mapping.value();
+    let variable = |name: &str| value.environment()(name)?.into_string().ok().filter(|text| !text.is_empty());
+    let text = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
+    match text.as_deref().map(checked) {
+        Some(Ok(region)) => Some(region),
+        None if value.secrets().has_placeholders() => Some("placeholder".into()),
+        Some(Err(_)) | None => {
+            value.error("`region` is required: the environment has no AWS_REGION and no AWS_DEFAULT_REGION");
+            None
+        }
+    }
+}
+
+fn checked(text: &str) -> Result<String, String> {
+    if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return Err("a region is letters, digits and hyphens: `eu-west-1`".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// The endpoint of a region.
+fn endpoint(region: &str) -> Option<Url> {
+    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    Url::parse(&format!("https://secretsmanager.{region}.{suffix}/")).ok()
+}
