@@ -37,6 +37,7 @@ pub(super) struct ServiceFactory {
     pub(super) traces: Arc<otel::CurrentTracer>,
     /// The fleet that this process belongs to, if the configuration has `shared`.
     pub(super) fleet: Option<Arc<Fleet>>,
+    pub(super) logouts: Arc<credential::Logouts>,
 }
 
 /// The services that run.
@@ -95,6 +96,7 @@ impl ServiceFactory {
             refresh_tokens: Arc::default(),
             traces: Arc::default(),
             fleet: None,
+            logouts: Arc::default(),
         })
     }
 
@@ -137,6 +139,7 @@ impl ServiceFactory {
             users,
             traces: &self.traces,
             fleet: self.fleet.as_deref().filter(|_| auth.is_shared()),
+            logouts: &self.logouts,
         };
         credential::refresh(auth, &context, reuse).map_err(|error| anyhow::anyhow!(error))
     }

@@ -48,6 +48,7 @@ impl App {
         if let Some(fleet) = &self.factory.fleet {
             fleet.shut_down().await;
         }
+        self.factory.logouts.shut_down().await;
         let traces = std::mem::take(&mut self.state.lock().traces);
         traces.end().await;
         match self.plane.in_flight() {

@@ -8,6 +8,7 @@ use anyhow::Context;
 use super::services::{ServiceFactory, Services};
 use crate::admin::DraftTester;
 use crate::config::Config;
+use crate::credential::Logouts;
 use crate::diagnose;
 use crate::diagnose::TestReport;
 use crate::fleet::Fleet;
@@ -20,15 +21,17 @@ pub struct StandaloneService {
     pub service: Arc<Service>,
     refresh_tokens: Arc<RefreshTokenRegistry>,
     fleet: Option<Arc<Fleet>>,
+    logouts: Arc<Logouts>,
 }
 
 impl StandaloneService {
-    /// Waits until a refresh token that is just being exchanged is written.
+    /// Waits until a refresh token that is just being exchanged is written, and ends sessions.
     pub async fn shut_down(self) {
         self.refresh_tokens.shut_down().await;
         if let Some(fleet) = self.fleet {
             fleet.shut_down().await;
         }
+        self.logouts.shut_down().await;
     }
 }
 
@@ -40,11 +43,12 @@ pub fn build_standalone(config: &Config, name: &str) -> anyhow::Result<Option<St
     let factory = ServiceFactory::detached(&config)?;
     let mut none = Services::default();
     let services = factory.prepare(&none, &config)?.start(&mut none, &factory.metrics);
-    let (refresh_tokens, fleet) = (factory.refresh_tokens, factory.fleet);
+    let ServiceFactory { refresh_tokens, fleet, logouts, .. } = factory;
     Ok(services.in_order().first().map(|service| StandaloneService {
         service: service.clone(),
         refresh_tokens,
         fleet,
+        logouts,
     }))
 }
 

@@ -65,6 +65,18 @@ impl CredentialServer {
         Self::read_url(mapping, value.as_ref(), |_, _| default)
     }
 
+    /// Reads a URL that must be there, and the keys beside it. Returns `None` only with an error on the report.
+    pub fn required(mapping: &mut Mapping<'_>, key: &'static str) -> Option<Self> {
+        let value = mapping.required(key);
+        Self::read_url(mapping, value.as_ref(), |_, _| None)
+    }
+
+    /// Reads another URL of the server.
+    pub fn another(&self, value: &Value<'_>) -> Option<Url> {
+        let policy = UrlPolicy { plaintext: self.plaintext, query: false };
+        value.parse(|text| http_url::parse(text, &policy))
+    }
+
     fn read_url(
         mapping: &mut Mapping<'_>,
         url: Option<&Value<'_>>,

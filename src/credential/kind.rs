@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::{Owned, Rejection, Rotating, Signer};
+use super::{Logouts, Owned, Rejection, Rotating, Signer};
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::schema::Schema;
 use crate::config::reader::table::Keys;
@@ -154,6 +154,8 @@ pub struct SourceContext<'a> {
     pub traces: &'a Arc<CurrentTracer>,
     /// The fleet that shares the value, if it is shared.
     pub fleet: Option<&'a Fleet>,
+    /// Sessions that are ended when they are not used any more.
+    pub logouts: &'a Arc<Logouts>,
 }
 
 impl SourceContext<'_> {

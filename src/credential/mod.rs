@@ -18,6 +18,7 @@ mod injection;
 mod key_encoding;
 mod kind;
 pub mod kinds;
+mod logouts;
 mod metadata_url;
 mod outbound;
 mod owned;
@@ -49,6 +50,7 @@ pub use injection::Injection;
 pub use kind::{
     Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHandle, store_or_new, with_previous,
 };
+pub use logouts::{Logouts, OpenSession};
 pub use outbound::{ForwardedFields, OutboundBody, OutboundRequest};
 pub use owned::Owned;
 pub use proxy_authorization::{bearer_authorization, collector_headers, proxy_authorization};

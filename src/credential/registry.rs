@@ -17,6 +17,7 @@ use super::kinds::hmac::Hmac;
 use super::kinds::http_signature::HttpSignatures;
 use super::kinds::jwt::Jwt;
 use super::kinds::kubernetes::Kubernetes;
+use super::kinds::login::Login;
 use super::kinds::oauth2::OAuth2;
 use super::several::Several;
 use super::sources::SOURCES;
@@ -45,6 +46,7 @@ pub const KINDS: &[Entry] = &[
     Entry::of::<GcpMetadata>(),
     Entry::of::<GcpExternalAccount>(),
     Entry::of::<Kubernetes>(),
+    Entry::of::<Login>(),
 ];
 
 /// The kinds, the sources of secrets and their stores, as the configuration knows them.

@@ -69,4 +69,6 @@ families! {
     shared_writes_lost_total: IntCounterVec [] of Token;
     /// Writes of tokens to state.dir, by result (success, failure).
     state_writes_total: IntCounterVec ["result"] of Token;
+    /// Sessions that were ended at the login server, by result (success, failure).
+    logouts_total: IntCounterVec ["result"] of Token;
 }

@@ -90,6 +90,7 @@ impl Metrics {
         let request_duration = families.token_request_duration_seconds.initial(&owner);
         // Present from the start: the increase of a series that appears with its first failure misses that failure.
         families.state_writes_total.series(&owner, &["failure"]);
+        families.logouts_total.series(&owner, &["failure"]);
         TokenMetrics { owner, families, request_duration }
     }
 

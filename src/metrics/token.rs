@@ -36,6 +36,13 @@ impl TokenMetrics {
         }
     }
 
+    /// Counts a session that was ended, or could not be.
+    pub fn logged_out(&self, success: bool) {
+        if let Some(series) = self.families.logouts_total.series(&self.owner, &[result(success)]) {
+            series.inc();
+        }
+    }
+
     /// Counts a write of tokens to `state.dir`.
     pub fn state_written(&self, success: bool) {
         if let Some(series) = self.families.state_writes_total.series(&self.owner, &[result(success)]) {
@@ -137,6 +144,11 @@ impl SharedTokenMetrics {
     /// Counts a token that another process was faster with.
     pub fn shared_write_lost(&self) {
         self.0.lock().iter().for_each(TokenMetrics::shared_write_lost);
+    }
+
+    /// Counts a session that was ended, or could not be.
+    pub fn logged_out(&self, success: bool) {
+        self.0.lock().iter().for_each(|service| service.logged_out(success));
     }
 
     /// Counts a write of tokens to `state.dir`.

@@ -1,5 +1,6 @@
 //! A token: as a token endpoint issues it, and as the request path uses it.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -63,6 +64,8 @@ pub struct AccessToken {
     pub scope: Option<String>,
     /// The key that the token is bound to, if it is bound to one (RFC 9449).
     pub binding: Option<KeyBinding>,
+    /// What ends with the token.
+    _lease: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// The binding of a token to a key: the token is of use only with a proof of that key for each request.
@@ -100,7 +103,14 @@ impl AccessToken {
             expiry: issued.expiry,
             scope: issued.scope.clone(),
             binding,
+            _lease: None,
         })
+    }
+
+    /// Keeps something that is dropped with the token.
+    #[must_use]
+    pub fn with_lease(self, lease: Box<dyn Any + Send + Sync>) -> Self {
+        Self { _lease: Some(lease), ..self }
     }
 
     /// The authentication scheme, such as `Bearer`; `token` if it is sent with none.

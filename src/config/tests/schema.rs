@@ -91,6 +91,12 @@ services:
 services:
   a:
     upstream: https://a.example
+    auth: { type: login, login_url: 'https://a.example', fields: { p: { env: TOKEN } }, session: 'header:X', logout_url: 'https://a.example' }
+",
+    "
+services:
+  a:
+    upstream: https://a.example
     auth: { type: http_signature, algorithm: hmac-sha256, key: { env: TOKEN }, components: [date] }
 ",
     "

@@ -16,4 +16,5 @@ pub mod hmac;
 pub mod http_signature;
 pub mod jwt;
 pub mod kubernetes;
+pub mod login;
 pub mod oauth2;

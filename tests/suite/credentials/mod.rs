@@ -12,6 +12,7 @@ mod invisible_characters;
 mod jwt;
 mod leak_guard;
 mod leak_guard_body;
+mod login;
 mod many_services;
 mod query_echo;
 mod refresh_on;

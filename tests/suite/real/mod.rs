@@ -3,6 +3,7 @@
 mod aws;
 mod client_auth;
 mod digest;
+mod django;
 mod grpc;
 mod http2;
 mod http_signatures;

@@ -43,6 +43,19 @@ services:
   previous-two: { upstream: https://a.example, auth: [{ type: bearer, token: CANARY, previous: CANARY-2 }, { type: api_key, name: X-Key, value: CANARY, previous: CANARY-2 }] }
   inner: { upstream: https://a.example, auth: [{ type: bearer, token: CANARY, tokn: CANARY }, [{ type: bearer }], CANARY, { use: none }] }
 "),
+    ("logins", "
+services:
+  none: { upstream: https://a.example, auth: { type: login } }
+  places: { upstream: https://a.example, auth: { type: login, login_url: 'https://a.example', fields: { p: CANARY }, session: 'body:x', lifetime_field: ttl } }
+  pointer: { upstream: https://a.example, auth: { type: login, login_url: 'https://a.example', fields: { p: CANARY }, session: 'json:x' } }
+  cookie: { upstream: https://a.example, auth: { type: login, login_url: 'https://a.example', fields: { p: CANARY }, session: 'cookie:a b' } }
+  header: { upstream: https://a.example, auth: { type: login, login_url: 'https://a.example', fields: { p: CANARY }, session: 'header:Content-Length' } }
+  plain: { upstream: https://a.example, auth: { type: login, login_url: 'http://a.example', fields: { p: CANARY }, session: 'header:X', logout_url: 'http://b.example' } }
+  basic: { upstream: https://a.example, auth: { type: login, login_url: 'https://a.example', login_format: basic, fields: { p: CANARY }, session: 'header:X' } }
+  json: { upstream: https://a.example, auth: { type: login, login_url: 'https://a.example', username: a, password: CANARY, session: 'header:X' } }
+  inside: { upstream: https://a.example, auth: { type: login, login_url: 'https://a.example', fields: { /a: CANARY, /a/b: CANARY }, session: 'header:X' } }
+  words: { upstream: https://a.example, auth: { type: login, login_url: 'https://a.example', login_format: xml, fields: {}, session: 'header:X', logout_method: post, session_lifetime: 31d } }
+"),
     ("http signatures", "
 services:
   none: { upstream: https://a.example, auth: { type: http_signature } }

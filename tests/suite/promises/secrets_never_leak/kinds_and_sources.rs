@@ -10,7 +10,7 @@ use crate::harness::{
     assert_eventually,
 };
 
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "basic",
     "digest",
     "signature",
@@ -19,6 +19,7 @@ const KINDS: [&str; 10] = [
     "query",
     "cookie",
     "aws",
+    "login",
     "oauth2-basic",
     "oauth2-post",
 ];
@@ -40,7 +41,7 @@ impl Service {
     async fn new(kind: &str, source: &str) -> Self {
         let name = format!("{kind}-{source}");
         let unrequested = Canary::new(format!("the refresh token of {name}"));
-        let token = if kind.starts_with("oauth2") {
+        let token = if kind.starts_with("oauth2") || kind == "login" {
             let token = Canary::new(format!("the token of {name}"));
             let endpoint = MockTokenEndpoint::plain().await;
             endpoint.always(MockTokenResponse::json(&json!({
@@ -86,6 +87,10 @@ impl Service {
         };
         let auth = match name.rsplit_once('-').unwrap().0 {
             "basic" => format!("type: basic, username: user, password: {secret}"),
+            "login" => format!(
+                "type: login, login_url: '{endpoint}', login_format: form, fields: {{ password: {secret} }}, \
+                 session: 'json:/access_token', lifetime_field: /expires_in"
+            ),
             "signature" => format!(
                 "type: http_signature, algorithm: hmac-sha256, key: {secret}, components: ['@path', content-digest]"
             ),
@@ -271,6 +276,6 @@ async fn secret_is_sent_to_its_own_host_only() {
     let checked = Sidekey::command(&arguments, &[]).await;
     assert_eq!(checked.status.code(), Some(78), "{checked:?}");
     let printed = String::from_utf8_lossy(&[checked.stdout, checked.stderr].concat()).into_owned();
-    assert!(printed.contains("11 errors"), "{printed}");
+    assert!(printed.contains("12 errors"), "{printed}");
     assert_none_in("`sidekey check` of a broken file", &printed, canaries.iter().copied());
 }
