@@ -45,6 +45,9 @@ impl Kind for OAuth2 {
             _ if matches!(&settings.client_auth, ClientAuth::Presented { assertion, .. } if !assertion.has_value()) => {
                 Some("a client assertion that is read for each request may be another one in each process")
             }
+            grant if grant.keeps_refresh_token() && settings.token_field.is_some() => {
+                Some("with `token.field` two services of one grant would have each other's token")
+            }
             _ if settings.tls.client.is_some() => {
                 Some("with a client certificate a token may be bound to the certificate of one process")
             }
