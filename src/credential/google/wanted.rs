@@ -39,8 +39,9 @@ impl Wanted {
             }
             (None, Some(audience)) => audience.parse(self::audience).map(Self::IdToken),
             (Some(scopes), None) => {
-                let scopes = scopes.one_or_more();
-                scopes.iter().map(|value| value.parse(scope)).collect::<Option<_>>().map(Self::AccessToken)
+                // Every scope is parsed, so that each error is reported.
+                let scopes: Vec<_> = scopes.one_or_more().iter().map(|value| value.parse(scope)).collect();
+                scopes.into_iter().collect::<Option<_>>().map(Self::AccessToken)
             }
             (None, None) => Some(Self::AccessToken(vec![CLOUD_PLATFORM.into()])),
         }

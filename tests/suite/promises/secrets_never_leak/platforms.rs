@@ -23,7 +23,8 @@ async fn server(answer: Value, field: &'static str) -> MockUpstream {
     let server = MockUpstream::plain().await;
     server.next(MockResponse::json(&answer).header("Metadata-Flavor", "Google"));
     server.respond_with(move |request| {
-        let sent = text(request);
+        // First what is most secret: a long message is cut.
+        let sent = format!("{} {}", request.header("authorization").unwrap_or_default(), request.text());
         let body = match field {
             "error" => json!({ "error": "invalid_request", "error_description": sent, "message": sent }),
             _ => json!({ "error": { "status": "PERMISSION_DENIED", "message": sent } }),
