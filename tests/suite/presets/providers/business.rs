@@ -81,7 +81,6 @@ pub const PROVIDERS: &[Provider] = &[
             rejects: (400, r#"{"error":"invalid_client"}"#),
         }),
         rejects: (401, r#"{"errors":"[API] Invalid API key or access token"}"#),
-        ..NONE
     },
     Provider {
         id: "stripe",
