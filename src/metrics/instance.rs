@@ -185,7 +185,7 @@ mod tests {
         }
         let (before, all) = families();
         assert_eq!(before, all);
-        assert_eq!(all.len(), 10, "one for each row of the table: {all:?}");
+        assert_eq!(all.len(), 11, "one for each row of the table: {all:?}");
 
         metrics.remove_service("gone");
         assert_eq!(families(), (vec![], all.clone()));

@@ -10,7 +10,7 @@ use crate::harness::{MockResponse, MockTokenEndpoint, MockUpstream, Prometheus, 
 use crate::suite::oauth2::setup::service;
 
 /// Panels that are empty if no such event has happened.
-const MAY_BE_EMPTY: [&str; 8] = [
+const MAY_BE_EMPTY: [&str; 10] = [
     "Reloads",
     "Upstream retries",
     "Requests that failed at the upstream",
@@ -19,6 +19,8 @@ const MAY_BE_EMPTY: [&str; 8] = [
     "Certificate files",
     "Clock skew",
     "Failing token requests by provider",
+    "Shared store",
+    "Shared tokens",
 ];
 
 #[tokio::test]
