@@ -60,7 +60,7 @@ pub trait Kind: 'static {
     fn owned(settings: &Self::Settings) -> Owned;
 
     /// Why the processes of a fleet cannot share the value; `None` if they can, and [`Kind::refresh`] uses
-    /// [`SourceContext::shared`].
+    /// `SourceContext::shared`.
     fn unshareable(settings: &Self::Settings) -> Option<&'static str> {
         let _ = settings;
         Some("a fleet shares tokens of `oauth2`, `jwt` and `github_app`")

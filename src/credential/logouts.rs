@@ -44,7 +44,7 @@ impl Logouts {
         OpenSession { id, logouts: self.clone(), runtime: Handle::current() }
     }
 
-    /// Ends all sessions, within [`LIMIT`].
+    /// Ends all sessions, within a few seconds.
     pub async fn shut_down(&self) {
         let open = std::mem::take(&mut *self.open.lock());
         join_all(open.into_values().map(|logout| self.run(logout))).await;
