@@ -52,6 +52,7 @@ mod tls;
 mod tracing;
 mod watched_files;
 
+pub use auth::list::MAX_CREDENTIALS;
 pub use auth::settings::{Auth, AuthFacts, AuthKind, AuthKinds};
 pub use authority::{Authority, default_port, port};
 pub use basic_auth::{PASSWORD, USERNAME, Username, name_and_password};

@@ -1,5 +1,7 @@
 //! The version of a credential that signed a request.
 
+use crate::config::MAX_CREDENTIALS;
+
 /// The version of a credential that signed a request. It distinguishes a late rejection of an old value from
 /// a rejection of the current one. Only the signer that returned it interprets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -7,12 +9,12 @@ pub struct CredentialVersion(u128);
 
 /// The bits of one credential in the version of a list.
 const PART_BITS: usize = 32;
+const _: () =
+    assert!(MAX_CREDENTIALS * PART_BITS <= u128::BITS as usize, "a version has room for a whole list");
 
 impl CredentialVersion {
     /// The version of a credential that never changes.
     pub const STATIC: Self = Self(0);
-    /// The limit on the credentials of a list.
-    pub const MAX_PARTS: usize = 4;
 
     /// The version with this number, such as the generation of a token.
     pub const fn new(number: u64) -> Self {
@@ -29,7 +31,7 @@ impl CredentialVersion {
     /// token is a count, which does not get there.
     #[must_use]
     pub(super) fn with_part(self, index: usize, part: Self) -> Self {
-        debug_assert!(index < Self::MAX_PARTS);
+        debug_assert!(index < MAX_CREDENTIALS);
         Self(self.0 | u128::from(part.number() & u64::from(u32::MAX)) << (index * PART_BITS))
     }
 
@@ -49,8 +51,7 @@ mod tests {
         let list = numbers.iter().enumerate().fold(CredentialVersion::STATIC, |list, (index, number)| {
             list.with_part(index, CredentialVersion::new(*number))
         });
-        let parts: Vec<_> =
-            (0..CredentialVersion::MAX_PARTS).map(|index| list.part(index).number()).collect();
+        let parts: Vec<_> = (0..MAX_CREDENTIALS).map(|index| list.part(index).number()).collect();
         assert_eq!(parts, numbers);
     }
 }

@@ -4,7 +4,7 @@ use super::settings::{Auth, AuthFacts};
 use crate::config::reader::value::Value;
 
 /// The limit on the credentials of a list.
-pub(crate) const MAX_CREDENTIALS: usize = 4;
+pub const MAX_CREDENTIALS: usize = 4;
 
 /// Makes one credential of the entries of a list, each with what was read from it.
 pub(super) fn of(entries: Vec<(Value<'_>, Option<Auth>)>) -> Option<Auth> {
