@@ -1,35 +1,15 @@
 //! `aws_secrets_manager`: a secret in AWS Secrets Manager, or a field of one that is a JSON object. The fields of one secret are read at
 //! once.
 
-use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
-use std::time::Duration;
-
 use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::config::{SourceKind, find_store};
-use crate::credential::stores::aws_secrets_manager::{AwsSecretId, AwsStore, AwsStoreConnection};
-use crate::credential::stores::members::member;
-use crate::secret::{Fetched, SecretSource, SecretText, Source, SourceError, WatchHint};
-
-/// A secret as a whole.
-#[derive(Clone)]
-struct AwsSecret {
-    store: Arc<AwsStoreConnection>,
-    id: AwsSecretId,
-    refresh_interval: Duration,
-}
-
-/// One field of it.
-#[derive(PartialEq, Eq, Hash)]
-struct AwsField {
-    secret: AwsSecret,
-    field: String,
-}
+use crate::credential::stores::aws_secrets_manager::{AwsSecretId, AwsStore};
+use crate::credential::stores::stored_secret::{StoredMember, StoredSecret};
+use crate::secret::Source;
 
 /// Its part of the table of sources.
 pub(super) const KIND: SourceKind =
@@ -76,9 +56,9 @@ fn read(mapping: &mut Mapping<'_>) -> Option<Source> {
     let store = find_store::<AwsStore>(&whole, KIND.name(), name.as_ref())?;
     let id = AwsSecretId { id: id??, version_stage: valid(version_stage)?, version_id: valid(version_id)? };
     let refresh_interval = refresh_interval.unwrap_or(Some(store.refresh_interval))?;
-    let secret = AwsSecret { store: store.connection.clone(), id, refresh_interval };
+    let secret = StoredSecret { store: store.connection.clone(), id, refresh_interval };
     Some(match valid(field)? {
-        Some(field) => Source::new(AwsField { secret, field }),
+        Some(name) => Source::new(StoredMember { secret, name }),
         None => Source::new(secret),
     })
 }
@@ -97,81 +77,4 @@ fn text(text: &str) -> Result<String, String> {
         return Err("empty, or with a control character".into());
     }
     Ok(text.to_owned())
-}
-
-impl SecretSource for AwsSecret {
-    fn fetch(&self) -> Result<Fetched, SourceError> {
-        // No store is called in a build of `cargo fuzz`.
-        if cfg!(fuzzing) {
-            return Err(SourceError::new("not in a fuzz target"));
-        }
-        self.store.read(&self.id)
-    }
-
-    fn watch(&self) -> WatchHint {
-        WatchHint::Poll(self.refresh_interval)
-    }
-}
-
-impl SecretSource for AwsField {
-    fn fetch(&self) -> Result<Fetched, SourceError> {
-        let fetched = self.secret.fetch()?;
-        Ok(Fetched { value: self.part_of(&fetched.value)?, ..fetched })
-    }
-
-    fn watch(&self) -> WatchHint {
-        self.secret.watch()
-    }
-
-    fn document(&self) -> Option<Source> {
-        Some(Source::new(self.secret.clone()))
-    }
-
-    fn part_of(&self, document: &SecretText) -> Result<SecretText, SourceError> {
-        member(document.expose(), &self.field).map_err(|error| {
-            let who = self.secret.store.who();
-            SourceError::new(format!("{who}: the secret was read, and for `field`: {error}"))
-        })
-    }
-}
-
-impl PartialEq for AwsSecret {
-    fn eq(&self, other: &Self) -> bool {
-        let is_same_store =
-            Arc::ptr_eq(&self.store, &other.store) || self.store.settings() == other.store.settings();
-        is_same_store && self.id == other.id && self.refresh_interval == other.refresh_interval
-    }
-}
-
-impl Eq for AwsSecret {}
-
-impl Hash for AwsSecret {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.store.settings(), &self.id, self.refresh_interval).hash(state);
-    }
-}
-
-impl fmt::Debug for AwsSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "aws_secrets_manager {}", self.id)
-    }
-}
-
-/// Without the name: in a configuration that was never in use, it may be a secret in the wrong place.
-impl fmt::Display for AwsSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the secret in AWS Secrets Manager")
-    }
-}
-
-impl fmt::Debug for AwsField {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.secret, f)
-    }
-}
-
-impl fmt::Display for AwsField {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.secret, f)
-    }
 }

@@ -1,33 +1,13 @@
 //! `vault`: a field of a secret in Vault or `OpenBao`. The fields of one secret are read at once.
 
-use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
-use std::time::Duration;
-
 use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::{SourceKind, find_store};
-use crate::credential::stores::members::member;
-use crate::credential::stores::vault::{SecretPath, VaultConnection, VaultStore, path};
-use crate::secret::{Fetched, SecretSource, SecretText, Source, SourceError, WatchHint};
-
-/// A secret with all of its fields.
-#[derive(Clone)]
-struct VaultSecret {
-    store: Arc<VaultConnection>,
-    path: SecretPath,
-    refresh_interval: Duration,
-}
-
-/// One field of it.
-#[derive(PartialEq, Eq, Hash)]
-struct VaultField {
-    secret: VaultSecret,
-    field: String,
-}
+use crate::credential::stores::stored_secret::{StoredMember, StoredSecret};
+use crate::credential::stores::vault::{SecretPath, VaultStore, path};
+use crate::secret::Source;
 
 /// Its part of the table of sources.
 pub(super) const KIND: SourceKind =
@@ -70,12 +50,12 @@ fn read(mapping: &mut Mapping<'_>) -> Option<Source> {
         None => None,
         Some(version) => Some(version?),
     };
-    let secret = VaultSecret {
+    let secret = StoredSecret {
         store: store.connection.clone(),
-        path: SecretPath { path: path?, version },
+        id: SecretPath { path: path?, version },
         refresh_interval: refresh_interval.unwrap_or(Some(store.refresh_interval))?,
     };
-    Some(Source::new(VaultField { secret, field: field? }))
+    Some(Source::new(StoredMember { secret, name: field? }))
 }
 
 fn field(text: &str) -> Result<String, String> {
@@ -83,84 +63,4 @@ fn field(text: &str) -> Result<String, String> {
         return Err("the name of a field".into());
     }
     Ok(text.to_owned())
-}
-
-impl SecretSource for VaultSecret {
-    fn fetch(&self) -> Result<Fetched, SourceError> {
-        // No store is called in a build of `cargo fuzz`.
-        if cfg!(fuzzing) {
-            return Err(SourceError::new("not in a fuzz target"));
-        }
-        self.store.read(&self.path)
-    }
-
-    fn watch(&self) -> WatchHint {
-        WatchHint::Poll(self.refresh_interval)
-    }
-}
-
-impl SecretSource for VaultField {
-    fn fetch(&self) -> Result<Fetched, SourceError> {
-        let fetched = self.secret.fetch()?;
-        Ok(Fetched { value: self.part_of(&fetched.value)?, ..fetched })
-    }
-
-    fn watch(&self) -> WatchHint {
-        self.secret.watch()
-    }
-
-    fn document(&self) -> Option<Source> {
-        Some(Source::new(self.secret.clone()))
-    }
-
-    fn part_of(&self, document: &SecretText) -> Result<SecretText, SourceError> {
-        // The name of a field is not shown: it may be a secret in the wrong place.
-        member(document.expose(), &self.field).map_err(|error| {
-            SourceError::new(format!(
-                "{}: the secret was read, and for `field`: {error}",
-                self.secret.store.who()
-            ))
-        })
-    }
-}
-
-impl PartialEq for VaultSecret {
-    fn eq(&self, other: &Self) -> bool {
-        let is_same_store =
-            Arc::ptr_eq(&self.store, &other.store) || self.store.settings() == other.store.settings();
-        is_same_store && self.path == other.path && self.refresh_interval == other.refresh_interval
-    }
-}
-
-impl Eq for VaultSecret {}
-
-impl Hash for VaultSecret {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.store.settings(), &self.path, self.refresh_interval).hash(state);
-    }
-}
-
-impl fmt::Debug for VaultSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "vault {}", self.path)
-    }
-}
-
-/// Without the path: in a configuration that was never in use, it may be a secret in the wrong place.
-impl fmt::Display for VaultSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the secret in Vault")
-    }
-}
-
-impl fmt::Debug for VaultField {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.secret, f)
-    }
-}
-
-impl fmt::Display for VaultField {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.secret, f)
-    }
 }

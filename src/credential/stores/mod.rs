@@ -7,6 +7,7 @@
 //! blocking  runs a request on a thread of its own
 //! outage    the time after a failure
 //! members   values in a JSON text
+//! stored_secret  a secret in a store, and one member of it, as sources
 //! vault     Vault and OpenBao
 //! aws_secrets_manager  AWS Secrets Manager
 //! ```
@@ -17,6 +18,7 @@ pub(super) mod members;
 mod outage;
 mod registry;
 mod server;
+pub(super) mod stored_secret;
 pub(super) mod vault;
 
 pub use registry::STORES;

@@ -17,6 +17,7 @@ use crate::credential::aws::{AwsCredentials, AwsKeys, CLOCK_TOLERANCE, Identity,
 use crate::credential::stores::blocking::run;
 use crate::credential::stores::outage::Outage;
 use crate::credential::stores::server::{StoreAnswer, StoreRequest, StoreServer};
+use crate::credential::stores::stored_secret::SecretStore;
 use crate::net::dns::Resolver;
 use crate::refresh::{Expiring, SourceErrorKind};
 use crate::secret::{Fetched, SecretText, SourceError, StoreConnection};
@@ -81,49 +82,6 @@ impl AwsStoreConnection {
     pub(super) fn new(settings: AwsStoreSettings) -> Self {
         let server = StoreServer::new(settings.server.clone(), "AWS Secrets Manager", settings.limit);
         Self { settings, server, keys: Mutex::default(), refusal: Outage::new(MAX_REFUSAL) }
-    }
-
-    /// The settings, by which connections are equal.
-    pub(in crate::credential) fn settings(&self) -> &AwsStoreSettings {
-        &self.settings
-    }
-
-    /// The server in messages.
-    pub(in crate::credential) fn who(&self) -> &str {
-        self.server.who()
-    }
-
-    /// Reads a secret now.
-    pub(in crate::credential) fn read(&self, of: &AwsSecretId) -> Result<Fetched, SourceError> {
-        let body = body(of);
-        let mut keys = self.keys_now()?;
-        let mut answer = self.send_at_the_right_time(&body, keys.keys())?;
-        if answer.status != 200 && self.error(&answer, &keys).is_of_keys() && self.forget(&keys) {
-            keys = self.keys_now()?;
-            answer = self.send_at_the_right_time(&body, keys.keys())?;
-        }
-        if answer.status != 200 {
-            let error = self.error(&answer, &keys);
-            let is_passing = answer.is_unavailable() || error.is_passing();
-            return Err(if is_passing {
-                self.server.unavailable(error.text)
-            } else {
-                SourceError::new(error.text)
-            });
-        }
-        let malformed =
-            || SourceError::new(format!("{}: the answer has no value; is `url` right?", self.who()));
-        let read: SecretValue = serde_json::from_slice(&answer.body).map_err(|_| malformed())?;
-        let value = match (read.text, read.binary) {
-            (Some(text), _) => SecretText::verbatim(text),
-            (None, Some(binary)) => {
-                let bytes = BASE64_STANDARD.decode(binary.as_bytes()).map_err(|_| malformed())?;
-                SecretText::of_content(Zeroizing::new(bytes))
-                    .map_err(|error| SourceError::new(format!("{}: {error}", self.who())))?
-            }
-            (None, None) => return Err(malformed()),
-        };
-        Ok(Fetched::lasting(value))
     }
 
     /// Sends a request, and once more with the time of the store if this machine's clock is off.
@@ -228,6 +186,53 @@ impl AwsStoreConnection {
             *held = None;
         }
         true
+    }
+}
+
+impl SecretStore for AwsStoreConnection {
+    type Id = AwsSecretId;
+    type Settings = AwsStoreSettings;
+    const SOURCE: &'static str = "aws_secrets_manager";
+    const PLACE: &'static str = "the secret in AWS Secrets Manager";
+
+    fn settings(&self) -> &AwsStoreSettings {
+        &self.settings
+    }
+
+    fn who(&self) -> &str {
+        self.server.who()
+    }
+
+    fn read(self: &Arc<Self>, of: &AwsSecretId) -> Result<Fetched, SourceError> {
+        let body = body(of);
+        let mut keys = self.keys_now()?;
+        let mut answer = self.send_at_the_right_time(&body, keys.keys())?;
+        if answer.status != 200 && self.error(&answer, &keys).is_of_keys() && self.forget(&keys) {
+            keys = self.keys_now()?;
+            answer = self.send_at_the_right_time(&body, keys.keys())?;
+        }
+        if answer.status != 200 {
+            let error = self.error(&answer, &keys);
+            let is_passing = answer.is_unavailable() || error.is_passing();
+            return Err(if is_passing {
+                self.server.unavailable(error.text)
+            } else {
+                SourceError::new(error.text)
+            });
+        }
+        let malformed =
+            || SourceError::new(format!("{}: the answer has no value; is `url` right?", self.who()));
+        let read: SecretValue = serde_json::from_slice(&answer.body).map_err(|_| malformed())?;
+        let value = match (read.text, read.binary) {
+            (Some(text), _) => SecretText::verbatim(text),
+            (None, Some(binary)) => {
+                let bytes = BASE64_STANDARD.decode(binary.as_bytes()).map_err(|_| malformed())?;
+                SecretText::of_content(Zeroizing::new(bytes))
+                    .map_err(|error| SourceError::new(format!("{}: {error}", self.who())))?
+            }
+            (None, None) => return Err(malformed()),
+        };
+        Ok(Fetched::lasting(value))
     }
 }
 

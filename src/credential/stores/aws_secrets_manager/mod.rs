@@ -12,5 +12,5 @@ mod answer;
 mod connection;
 mod store;
 
-pub(in crate::credential) use connection::{AwsSecretId, AwsStoreConnection};
+pub(in crate::credential) use connection::AwsSecretId;
 pub(in crate::credential) use store::{AwsStore, KIND};

@@ -16,6 +16,7 @@ use crate::config::{
 };
 use crate::credential::aws;
 use crate::credential::aws::{ASSUME_ROLE, CREDENTIALS};
+use crate::credential::stores::stored_secret::SecretStore;
 
 /// Default of `timeout`.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -28,8 +28,8 @@ const FAREWELL_LIMIT: Duration = Duration::from_secs(2);
 
 /// A connection to a store.
 pub(in crate::credential) struct VaultConnection {
-    settings: VaultSettings,
-    server: StoreServer,
+    pub(super) settings: VaultSettings,
+    pub(super) server: StoreServer,
     state: Mutex<State>,
     refusal: Outage,
     pub(super) mounts: Mutex<Mounts>,
@@ -74,19 +74,9 @@ impl VaultConnection {
         self.settings == *settings
     }
 
-    /// The settings, by which connections are equal.
-    pub(in crate::credential) fn settings(&self) -> &VaultSettings {
-        &self.settings
-    }
-
     /// The server.
     pub(super) fn server(&self) -> &CredentialServer {
         &self.settings.server
-    }
-
-    /// The server in messages.
-    pub(in crate::credential) fn who(&self) -> &str {
-        self.server.who()
     }
 
     /// Sends a request with the token of the login. If the store rejects the token, logs in again and sends it once more. Returns
@@ -185,15 +175,15 @@ impl VaultConnection {
         let Some(IssuedToken { mut client_token, lease_duration, renewable }) =
             self.parse::<LoginAnswer>(&answer)?.auth
         else {
-            return Err(answer::malformed(self.who(), "to the login has no token"));
+            return Err(answer::malformed(self.server.who(), "to the login has no token"));
         };
         let token = Secret::new(std::mem::take(&mut client_token))
-            .map_err(|_| answer::malformed(self.who(), "to the login has no usable token"))?;
+            .map_err(|_| answer::malformed(self.server.who(), "to the login has no usable token"))?;
         Ok(Session::new((token, generation), asked, (lease_duration, renewable), true))
     }
 
     fn refused(&self, answer: &StoreAnswer, secrets: &[&Secret]) -> SourceError {
-        let text = answer::text(self.who(), answer.status, &answer.body, secrets);
+        let text = answer::text(self.server.who(), answer.status, &answer.body, secrets);
         SourceError::new(format!("the login by `{}` was refused: {text}", self.settings.login.method()))
     }
 
@@ -211,7 +201,7 @@ impl VaultConnection {
         let answer = self.server.send_within(limit, self.request(call, token)?)?;
         if answer.is_unavailable() {
             let secrets: Vec<_> = token.into_iter().collect();
-            let text = answer::text(self.who(), answer.status, &answer.body, &secrets);
+            let text = answer::text(self.server.who(), answer.status, &answer.body, &secrets);
             return Err(self.server.unavailable(text));
         }
         Ok(answer)
@@ -221,7 +211,7 @@ impl VaultConnection {
         const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
         const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
         const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
-        let local = |what: &str| SourceError::new(format!("{}: {what}", self.who()));
+        let local = |what: &str| SourceError::new(format!("{}: {what}", self.server.who()));
         let mut url = self.server.url().clone();
         url.path_segments_mut()
             .map_err(|()| local("`url` has no path"))?
@@ -247,12 +237,13 @@ impl VaultConnection {
 
     /// The members of an answer.
     pub(super) fn parse<T: DeserializeOwned>(&self, answer: &StoreAnswer) -> Result<T, SourceError> {
-        serde_json::from_slice(&answer.body).map_err(|_| answer::malformed(self.who(), "is not one of Vault"))
+        serde_json::from_slice(&answer.body)
+            .map_err(|_| answer::malformed(self.server.who(), "is not one of Vault"))
     }
 
     /// The error of an answer to a request for `what`.
     pub(super) fn error(&self, answer: &StoreAnswer, session: &Session, advice: &str) -> SourceError {
-        let text = answer::text(self.who(), answer.status, &answer.body, &[&session.token]);
+        let text = answer::text(self.server.who(), answer.status, &answer.body, &[&session.token]);
         SourceError::new(format!("{text}{advice}"))
     }
 

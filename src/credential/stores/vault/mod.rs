@@ -24,6 +24,5 @@ mod session;
 mod settings;
 mod store;
 
-pub(in crate::credential) use connection::VaultConnection;
 pub(in crate::credential) use paths::{SecretPath, path};
 pub(in crate::credential) use store::{KIND, VaultStore};

@@ -11,11 +11,26 @@ use super::answer::{MountAnswer, ReadAnswer, Versioned};
 use super::connection::{Call, VaultConnection};
 use super::lease::VaultLease;
 use super::paths::{Mount, SecretPath};
+use super::settings::VaultSettings;
+use crate::credential::stores::stored_secret::SecretStore;
 use crate::secret::{Fetched, Lease, SecretText, SourceError};
 
-impl VaultConnection {
-    /// Reads a secret now: the JSON object of its fields, and its lease if it has one.
-    pub(in crate::credential) fn read(self: &Arc<Self>, of: &SecretPath) -> Result<Fetched, SourceError> {
+impl SecretStore for VaultConnection {
+    type Id = SecretPath;
+    type Settings = VaultSettings;
+    const SOURCE: &'static str = "vault";
+    const PLACE: &'static str = "the secret in Vault";
+
+    fn settings(&self) -> &VaultSettings {
+        &self.settings
+    }
+
+    fn who(&self) -> &str {
+        self.server.who()
+    }
+
+    /// Reads the JSON object of its fields, and its lease if it has one.
+    fn read(self: &Arc<Self>, of: &SecretPath) -> Result<Fetched, SourceError> {
         let mount = self.mount_of(&of.path)?;
         let path = mount.as_ref().map_or_else(|| of.path.clone(), |mount| mount.api_path(&of.path));
         let query = of.version.map(|version| format!("version={version}"));
@@ -60,7 +75,9 @@ impl VaultConnection {
         let lease: Box<dyn Lease> = Box::new(lease);
         Ok(Fetched { value, expires_at: Some(SystemTime::now() + valid), lease: Some(lease) })
     }
+}
 
+impl VaultConnection {
     /// Where a path is mounted; `None` if the store does not say it.
     fn mount_of(&self, path: &str) -> Result<Option<Mount>, SourceError> {
         if let Some(mount) = self.mounts.lock().of(path) {
