@@ -193,3 +193,18 @@ async fn rule_holds_for_http2_on_both_sides() {
     assert_eq!(response.status, 200);
     assert_eq!((upstream.requests().len(), endpoint.issued().len()), (2, 2));
 }
+
+#[tokio::test]
+async fn previous_secret_is_not_accepted_by_a_rejection_by_rule() {
+    let upstream = MockUpstream::plain().await;
+    let services = format!(
+        "api: {{ upstream: '{}', refresh_on: {{ status: 403 }}, auth: {{ type: bearer, token: new-one, previous: old-one }} }}\n",
+        upstream.url()
+    );
+    let sidekey = Sidekey::serving(&services).start_ready().await;
+    upstream.always(MockResponse::status(403));
+    assert_eq!(sidekey.get("/api/x").await.status, 403);
+    assert_eq!(upstream.request_count(), 2);
+    let in_use = sidekey.metric("sidekey_previous_credential_in_use", &[("service", "api")]).await;
+    assert_eq!(in_use, Some(0.0), "both were rejected");
+}
