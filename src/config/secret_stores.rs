@@ -24,7 +24,7 @@ pub struct StoreKind {
     pub server: fn(&Store) -> Option<&CredentialServer>,
 }
 
-/// All kinds of stores.
+/// The kinds of stores that the configuration may have.
 pub type StoreKinds = &'static [StoreKind];
 
 /// The format of `secret_stores`.

@@ -71,11 +71,11 @@ const WHEN_UNAVAILABLE: [(&str, WhenUnavailable); 2] =
 /// `shared`: tokens are shared by the processes of a fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedStore {
-    /// Where the store is.
+    /// The address of the store.
     pub url: StoreUrl,
     /// The user at the store.
     pub username: Option<String>,
-    /// Its password.
+    /// The password of the user.
     pub password: Option<Secret>,
     /// TLS toward the store.
     pub tls: Tls,
@@ -96,7 +96,7 @@ pub struct SharedStore {
 pub struct StoreUrl {
     /// Whether the scheme is `rediss`.
     pub is_tls: bool,
-    /// The host.
+    /// The host of the store.
     pub host: Host,
     /// The port; 6379 by default.
     pub port: u16,

@@ -26,8 +26,7 @@ pub struct Settings(MetadataAccount);
 /// A token that the API rejects is replaced no earlier.
 const MIN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The address of the metadata server. Its name is not looked up: whoever answers for it would be sent nothing secret, and would
-/// choose the token.
+/// The address of the metadata server. Its name is not looked up: with a false answer, another server would choose the token.
 const SERVER: &str = "http://169.254.169.254/";
 /// The names of that address.
 const NAMES: [&str; 2] = ["metadata.google.internal", "metadata"];
