@@ -1,5 +1,6 @@
 //! `username` and `password` of `type: basic` and of proxies (RFC 7617).
 
+use super::auth::previous::previous_secret;
 use super::reader::mapping::Mapping;
 use super::reader::secret;
 use super::reader::secret::{SECRET, VALUE};
@@ -11,6 +12,23 @@ pub const USERNAME: Key =
     Key::depends("username", VALUE, "User name (RFC 7617), without a colon; may be a secret.");
 /// The key `password`.
 pub const PASSWORD: Key = Key::depends("password", SECRET, "Password; `\"\"` if there is none.");
+
+/// The key `previous`, beside `password`.
+pub const PREVIOUS_PASSWORD: Key = Key::optional(
+    "previous",
+    SECRET,
+    "The password before a rotation, used while the upstream rejects the new one.",
+);
+
+/// A login, with the password before a rotation.
+pub struct RotatedLogin {
+    /// The user name.
+    pub username: Username,
+    /// The password; `None` if the configuration says `""`.
+    pub password: Option<Secret>,
+    /// The previous password, if it is another one.
+    pub previous: Option<Secret>,
+}
 
 /// `username`. It has no colon, which would end it (RFC 7617 §2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -45,6 +63,15 @@ pub fn name_and_password(mapping: &mut Mapping<'_>) -> Option<(Username, Option<
         return None;
     }
     Some((username, password))
+}
+
+/// Reads `username`, `password` and `previous`.
+pub fn rotated_login(mapping: &mut Mapping<'_>) -> Option<RotatedLogin> {
+    let login = name_and_password(mapping);
+    let previous = mapping.optional("previous").map(|value| (secret::read(&value), value));
+    let (username, password) = login?;
+    let previous = previous_secret(previous, password.as_ref(), "password");
+    Some(RotatedLogin { username, password, previous })
 }
 
 /// Checks a user name. It may be empty: some APIs expect the token as the password of an empty user name.

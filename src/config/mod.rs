@@ -55,7 +55,9 @@ mod watched_files;
 pub use auth::list::MAX_CREDENTIALS;
 pub use auth::settings::{Auth, AuthFacts, AuthKind, AuthKinds};
 pub use authority::{Authority, default_port, port};
-pub use basic_auth::{PASSWORD, USERNAME, Username, name_and_password};
+pub use basic_auth::{
+    PASSWORD, PREVIOUS_PASSWORD, RotatedLogin, USERNAME, Username, name_and_password, rotated_login,
+};
 pub use callers::audit::AuditConfig;
 pub use callers::bearer::KeyHash;
 pub use callers::caller::{ANONYMOUS, CallerConfig};

@@ -254,11 +254,6 @@ fn read<K: Kind>(mapping: &mut Mapping<'_>) -> Option<Auth> {
     Some(Auth::new(K::NAME, settings, facts))
 }
 
-/// What a credential that never changes owns, for [`Kind::owned`].
-pub(super) fn owned_by_fixed<K: Kind>(settings: &K::Settings) -> Owned {
-    Owned::clone(K::build(settings, &Build { service: "", store: None }).owned())
-}
-
 fn settings<K: Kind>(auth: &Auth) -> &K::Settings {
     auth.settings().expect("an entry is found by the name of its kind")
 }

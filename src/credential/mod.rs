@@ -1,6 +1,7 @@
 //! Credentials: what Sidekey writes into a request. Errors of the configuration are found when a credential
 //! is built. A request only calls [`Signer::sign`], which never uses an expired token.
 
+mod advice;
 mod aws;
 mod azure;
 #[cfg(test)]
@@ -75,4 +76,4 @@ use place::Place;
 use requested_token::{requested_token, token_endpoint};
 use sensitive::sensitive;
 use signature::{MAX_SIGNED_BODY, SignatureScheme, Signing, Unsignable};
-use token_source::{shared_token_source, token_source};
+use token_source::token_source;

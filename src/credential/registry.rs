@@ -153,6 +153,19 @@ mod tests {
         auth
     }
 
+    /// The same as it is read, with this secret.
+    fn read_sample(kind: &str, secret: &'static str) -> Auth {
+        let text = serde_json::json!({ "services": { "a": { "upstream": "https://a.example", "auth": sample(kind) } } });
+        let key = if secret == "CANARY-1" { RSA_KEY } else { ANOTHER_RSA_KEY };
+        let environment = |name: &str| match name {
+            "PRIVATE_KEY" => Some(key.into()),
+            "CANARY" => Some(secret.into()),
+            _ => None,
+        };
+        let config = Config::parse_with(&text.to_string(), "a.yaml", &environment, READERS);
+        config.unwrap_or_else(|error| panic!("{kind}: {error}")).services.remove(0).auth
+    }
+
     fn replace_sources(value: &mut Value) {
         let Some(map) = value.as_object_mut() else { return };
         for (key, inner) in map {
@@ -220,19 +233,20 @@ mod tests {
     }
 
     #[test]
+    fn kind_that_never_changes_owns_what_its_signer_owns() {
+        let samples = KINDS.iter().map(|entry| read_sample(entry.auth.name, "CANARY-1"));
+        let fixed: Vec<_> = samples.filter(|auth| auth.facts().is_fixed).collect();
+        assert_eq!(fixed.len(), 6);
+        for auth in fixed {
+            let credential = build(&auth, "a", |_| None);
+            assert_eq!(auth.facts().places, credential.signer().owned().places(), "{}", auth.kind());
+        }
+    }
+
+    #[test]
     fn kinds_show_no_secret_and_share_equal_settings() {
         for Entry { auth: AuthKind { name, .. }, .. } in KINDS {
-            let text = serde_json::json!({ "services": { "a": { "upstream": "https://a.example", "auth": sample(name) } } });
-            let read = |secret: &'static str| {
-                let key = if secret == "CANARY-1" { RSA_KEY } else { ANOTHER_RSA_KEY };
-                let environment = |name: &str| match name {
-                    "PRIVATE_KEY" => Some(key.into()),
-                    "CANARY" => Some(secret.into()),
-                    _ => None,
-                };
-                let config = Config::parse_with(&text.to_string(), "a.yaml", &environment, READERS);
-                config.unwrap_or_else(|error| panic!("{name}: {error}")).services.remove(0).auth
-            };
+            let read = |secret| read_sample(name, secret);
             let (one, same, other) = (read("CANARY-1"), read("CANARY-1"), read("CANARY-2"));
             // The identity of a platform has no secret in the configuration.
             assert!(one == same && (one != other || is_of_platform(name)), "{name}");

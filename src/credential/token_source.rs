@@ -9,27 +9,21 @@ use crate::oauth2::source::access_token_source::AccessTokenSource;
 use crate::oauth2::{AccessToken, RequestKind, TokenSource, Unpersisted, WithMetrics, WithTracing};
 use crate::refresh::{Source, SourceServer};
 
-/// The source of bearer tokens. `server` has what is learnt of the server that is asked.
+/// The source of bearer tokens. `server` has what is learnt of the server that is asked. With `shared`, the tokens are those of a fleet.
 pub(super) fn token_source(
     source: impl TokenSource + 'static,
     kind: RequestKind,
     server: Arc<SourceServer>,
     context: &SourceContext<'_>,
+    shared: Option<Arc<Shared>>,
 ) -> Arc<dyn Source<AccessToken>> {
     let source = WithTracing::new(source, kind, context.services.join(", "), context.traces.clone());
-    let source = Unpersisted(WithMetrics::new(source, context.users.clone()));
-    Arc::new(AccessTokenSource::new(source, None, Placement::bearer(), server))
-}
-
-/// The same, if a fleet shares the tokens.
-pub(super) fn shared_token_source(
-    source: impl TokenSource + 'static,
-    kind: RequestKind,
-    server: Arc<SourceServer>,
-    context: &SourceContext<'_>,
-    shared: Arc<Shared>,
-) -> Arc<dyn Source<AccessToken>> {
-    let source = WithTracing::new(source, kind, context.services.join(", "), context.traces.clone());
-    let source = context.shared(WithMetrics::new(source, context.users.clone()), shared);
-    Arc::new(AccessTokenSource::new(source, None, Placement::bearer(), server))
+    let source = WithMetrics::new(source, context.users.clone());
+    let bearer = Placement::bearer();
+    match shared {
+        None => Arc::new(AccessTokenSource::new(Unpersisted(source), None, bearer, server)),
+        Some(shared) => {
+            Arc::new(AccessTokenSource::new(context.shared(source, shared), None, bearer, server))
+        }
+    }
 }

@@ -49,7 +49,7 @@ enum RejectionRule {
     Redirect(RedirectTarget),
 }
 
-/// Where a redirect leads.
+/// The place that a redirect leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct RedirectTarget {
     /// Scheme and authority; `None`: any.
@@ -59,6 +59,14 @@ struct RedirectTarget {
 }
 
 impl RefreshOn {
+    /// Whether a rule may be about a response with this status, so that its head has to be read.
+    pub fn is_about(&self, status: u16) -> bool {
+        self.0.iter().any(|rule| match rule {
+            RejectionRule::Status(of) | RejectionRule::Code(of, _) => *of == status,
+            RejectionRule::Redirect(_) => (300..400).contains(&status),
+        })
+    }
+
     /// Whether every response with this status is a rejection.
     pub fn has_status(&self, status: u16) -> bool {
         self.0.iter().any(|rule| matches!(rule, RejectionRule::Status(of) if *of == status))
@@ -206,6 +214,7 @@ mod tests {
             assert!(!rules.has_code(400, body.as_bytes()));
         }
         assert!(rules.needs_body(403) && !rules.needs_body(400) && !rules.has_status(403));
+        assert!(rules.is_about(403) && !rules.is_about(400) && !rules.is_about(302));
     }
 
     #[test]
@@ -236,6 +245,7 @@ mod tests {
                 "{target} {location}"
             );
         }
+        assert!(rules("/login").is_about(302) && !rules("/login").is_about(200));
         assert!(!RefreshOn::default().has_redirect(origin, b"/login"));
         assert!(!rules("/login").has_redirect(origin, b"/login\xff"), "it is no text");
     }

@@ -112,11 +112,11 @@ impl ManagedIdentity {
         let client = ServerClient::new(tls, context.resolver.clone(), None, (self.endpoint.who(), LIMIT))?;
         let (facts, url) = (client.facts(), self.endpoint.url().clone());
         let kind = RequestKind { credential: kind, grant: None, method: "GET", server: Some(url) };
-        Ok(token_source(Tokens { identity: self.clone(), client }, kind, facts, context))
+        Ok(token_source(Tokens { identity: self.clone(), client }, kind, facts, context, None))
     }
 }
 
-/// Requests tokens.
+/// Requests tokens of a managed identity.
 struct Tokens {
     identity: ManagedIdentity,
     client: ServerClient,

@@ -1,7 +1,7 @@
 //! What to look at if Google gives no token, or rejects one.
 
-use crate::credential::Rejection;
-use crate::refresh::{SourceError, SourceErrorKind};
+use crate::credential::{Rejection, advice};
+use crate::refresh::SourceError;
 
 /// What to look at if an API rejects a token, most likely first.
 pub(in crate::credential) fn explain_rejection(rejection: &Rejection<'_>) -> Vec<String> {
@@ -18,31 +18,11 @@ pub(in crate::credential) fn explain_rejection(rejection: &Rejection<'_>) -> Vec
         "Has the service account been deleted or disabled since? If a clock is wrong, a token counts as expired: compare its `exp` with \
          the time.",
     ];
-    let scheme = rejection.of_scheme("Bearer").into_iter();
-    match rejection.status {
-        403 => forbidden.map(str::to_owned).to_vec(),
-        _ => scheme.chain(unauthorized.map(str::to_owned)).collect(),
-    }
+    advice::of_rejection(rejection, &forbidden, &unauthorized)
 }
 
 /// What to look at if a server of Google cannot be asked; `None` for a refusal, and for a cause on this machine.
 pub(in crate::credential) fn explain_connection(error: &SourceError, server: &str) -> Option<String> {
-    Some(match error.kind {
-        SourceErrorKind::Connect | SourceErrorKind::Timeout => format!(
-            "Check that {server} can be reached from here: a network policy or a firewall may be in between. A running Sidekey keeps \
-             trying."
-        ),
-        SourceErrorKind::Tls => {
-            format!(
-                "Check the certificate of {server}: a proxy that intercepts TLS needs its CA in `tls: {{ ca_file: PATH }}`."
-            )
-        }
-        SourceErrorKind::RateLimited | SourceErrorKind::ServerError => {
-            "Google has an error, or limits requests. A running Sidekey keeps trying.".into()
-        }
-        SourceErrorKind::Malformed => {
-            "Another server than Google's answers there, such as a proxy or a login page.".into()
-        }
-        SourceErrorKind::Local | SourceErrorKind::Refused | SourceErrorKind::LoginRequired => return None,
-    })
+    let another = "Another server than Google's answers there, such as a proxy or a login page.";
+    advice::of_connection(error, server, "Google", another)
 }

@@ -68,11 +68,11 @@ impl ExternalAccount {
         };
         let subject = Subject::new(&self.file.subject, self.proxy.as_ref(), context)?;
         let tokens = Tokens { account: self.clone(), subject, endpoint, impersonation };
-        Ok(token_source(tokens, kind, server, context))
+        Ok(token_source(tokens, kind, server, context, None))
     }
 }
 
-/// Requests tokens.
+/// Requests tokens of a federation.
 struct Tokens {
     account: ExternalAccount,
     subject: Subject,

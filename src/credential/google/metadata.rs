@@ -68,11 +68,11 @@ impl MetadataAccount {
         let facts = client.facts();
         let kind =
             RequestKind { credential: kind, grant: None, method: "GET", server: Some(self.server.clone()) };
-        Ok(token_source(Tokens { account: self.clone(), client }, kind, facts, context))
+        Ok(token_source(Tokens { account: self.clone(), client }, kind, facts, context, None))
     }
 }
 
-/// Requests tokens.
+/// Requests tokens of the metadata server.
 struct Tokens {
     account: MetadataAccount,
     client: ServerClient,

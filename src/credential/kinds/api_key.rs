@@ -7,7 +7,6 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
-use crate::credential::kind::owned_by_fixed;
 use crate::credential::{Build, Fixed, Kind, Owned, Rejection, Signer, with_previous};
 use crate::secret::Secret;
 
@@ -50,7 +49,7 @@ impl Kind for ApiKey {
     }
 
     fn owned(settings: &Settings) -> Owned {
-        owned_by_fixed::<Self>(settings)
+        Owned::at(&settings.placement)
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {

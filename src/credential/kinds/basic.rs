@@ -5,13 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use zeroize::Zeroizing;
 
-use crate::config::auth::previous::previous_secret;
 use crate::config::reader::mapping::Mapping;
-use crate::config::reader::secret;
-use crate::config::reader::secret::SECRET;
-use crate::config::reader::table::{Key, Keys};
-use crate::config::{PASSWORD, USERNAME, Username, name_and_password};
-use crate::credential::kind::owned_by_fixed;
+use crate::config::reader::table::Keys;
+use crate::config::{PASSWORD, PREVIOUS_PASSWORD, RotatedLogin, USERNAME, Username, rotated_login};
 use crate::credential::{Build, Fixed, Kind, Owned, Rejection, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
@@ -31,23 +27,12 @@ pub struct Settings {
 
 impl Kind for Basic {
     const NAME: &'static str = "basic";
-    const KEYS: Keys = &[
-        USERNAME.and_required(),
-        PASSWORD.and_required(),
-        Key::optional(
-            "previous",
-            SECRET,
-            "The password before a rotation, used while the upstream rejects the new one.",
-        ),
-    ];
+    const KEYS: Keys = &[USERNAME.and_required(), PASSWORD.and_required(), PREVIOUS_PASSWORD];
     const IS_FIXED: bool = true;
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
-        let login = name_and_password(mapping);
-        let previous = mapping.optional("previous").map(|value| (secret::read(&value), value));
-        let (username, password) = login?;
-        let previous = previous_secret(previous, password.as_ref(), "password");
+        let RotatedLogin { username, password, previous } = rotated_login(mapping)?;
         Some(Settings { username, password, previous })
     }
 
@@ -55,8 +40,8 @@ impl Kind for Basic {
         settings.previous.is_some()
     }
 
-    fn owned(settings: &Settings) -> Owned {
-        owned_by_fixed::<Self>(settings)
+    fn owned(_: &Settings) -> Owned {
+        Owned::authorization()
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {

@@ -9,7 +9,6 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Key, Keys};
 use crate::config::reader::value::Value;
-use crate::credential::kind::owned_by_fixed;
 use crate::credential::{Build, Fixed, Kind, Owned, Rejection, Signer, sensitive, with_previous};
 use crate::secret::Secret;
 
@@ -50,8 +49,8 @@ impl Kind for Bearer {
         settings.previous.is_some()
     }
 
-    fn owned(settings: &Settings) -> Owned {
-        owned_by_fixed::<Self>(settings)
+    fn owned(_: &Settings) -> Owned {
+        Owned::authorization()
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {

@@ -13,12 +13,11 @@ use challenge::Policy;
 use hash::HASHES;
 use signer::{DigestSigner, Shared};
 
-use crate::config::auth::previous::previous_secret;
 use crate::config::reader::mapping::Mapping;
-use crate::config::reader::secret;
-use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys};
-use crate::config::{PASSWORD, USERNAME, Username, name_and_password, read_text};
+use crate::config::{
+    PASSWORD, PREVIOUS_PASSWORD, RotatedLogin, USERNAME, Username, read_text, rotated_login,
+};
 use crate::credential::{Build, Kind, Owned, Rejection, Signer, with_previous};
 use crate::secret::Secret;
 
@@ -43,11 +42,7 @@ impl Kind for Digest {
     const KEYS: Keys = &[
         USERNAME.and_required(),
         PASSWORD.and_required(),
-        Key::optional(
-            "previous",
-            SECRET,
-            "The password before a rotation, used while the upstream rejects the new one.",
-        ),
+        PREVIOUS_PASSWORD,
         Key::optional(
             "realm",
             Format::Text,
@@ -63,12 +58,10 @@ impl Kind for Digest {
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
-        let login = name_and_password(mapping);
-        let previous = mapping.optional("previous").map(|value| (secret::read(&value), value));
+        let login = rotated_login(mapping);
         let realm = read_text(mapping, "realm");
         let hashes = mapping.optional("algorithms").map(|value| value.distinct_of(&HASHES));
-        let (username, password) = login?;
-        let previous = previous_secret(previous, password.as_ref(), "password");
+        let RotatedLogin { username, password, previous } = login?;
         let all = || HASHES.map(|(_, hash)| hash).to_vec();
         let policy = Policy { realm, hashes: hashes.unwrap_or_else(|| Some(all()))? };
         Some(Settings { username, password, previous, policy })

@@ -12,7 +12,6 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::{SECRET, VALUE};
 use crate::config::reader::table::{Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
-use crate::credential::kind::owned_by_fixed;
 use crate::credential::{Build, Fixed, Kind, Owned, Rejection, Signer, header_name, sensitive};
 use crate::proto::FieldName;
 use crate::secret::Secret;
@@ -96,7 +95,9 @@ impl Kind for Header {
     }
 
     fn owned(settings: &Settings) -> Owned {
-        owned_by_fixed::<Self>(settings)
+        let headers = settings.headers.iter().map(|(name, _)| name.name().clone());
+        let owned = headers.fold(Owned::default(), Owned::with_header);
+        settings.query.iter().fold(owned, |owned, (name, _)| owned.with_query(name.clone()))
     }
 
     fn build(settings: &Settings, _: &Build<'_>) -> Box<dyn Signer> {

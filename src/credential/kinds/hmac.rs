@@ -15,7 +15,6 @@ use ring::{digest, hmac};
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys};
-use crate::credential::kind::owned_by_fixed;
 use crate::credential::{
     Build, Injection, KeyEncoding, Kind, OutboundRequest, Owned, Rejection, SignatureScheme, Signer, Signing,
     Unsignable, header_name, with_previous,
@@ -167,7 +166,9 @@ impl Kind for Hmac {
     }
 
     fn owned(settings: &Settings) -> Owned {
-        owned_by_fixed::<Self>(settings)
+        let timestamp = settings.timestamp_header.iter().map(|field| field.name().clone());
+        let owned = Owned::default().with_header(settings.header.name().clone());
+        timestamp.fold(owned, Owned::with_header)
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
@@ -229,9 +230,6 @@ impl HmacScheme {
         };
         let bytes =
             settings.key_encoding.decode(key).expect("the configuration has checked the encoding of the key");
-        let owned = Owned::default().with_header(settings.header.name().clone());
-        let timestamp = settings.timestamp_header.iter().map(|field| field.name().clone());
-        let owned = timestamp.fold(owned, Owned::with_header);
         Self {
             key: hmac::Key::new(algorithm, &bytes),
             digest,
@@ -240,7 +238,7 @@ impl HmacScheme {
             header: settings.header.clone(),
             prefix: settings.prefix.clone(),
             timestamp_header: settings.timestamp_header.clone(),
-            owned: Arc::new(owned),
+            owned: Arc::new(Hmac::owned(settings)),
         }
     }
 

@@ -20,7 +20,6 @@ use crate::config::reader::secret;
 use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
-use crate::credential::kind::owned_by_fixed;
 use crate::credential::{Build, KeyEncoding, Kind, Owned, Rejection, Signer, Signing, with_previous};
 use crate::secret::{Algorithm, SigningKey};
 
@@ -106,7 +105,7 @@ impl Kind for HttpSignatures {
     }
 
     fn owned(settings: &Settings) -> Owned {
-        owned_by_fixed::<Self>(settings)
+        HttpSignature::owned_of(&settings.format)
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {

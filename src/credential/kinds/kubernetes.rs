@@ -13,7 +13,7 @@ use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::Keys;
 use crate::credential::token_file::TOKEN_FILE;
 use crate::credential::{
-    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
+    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token, advice,
     store_or_new, token_file,
 };
 use crate::oauth2::source::access_token_source::AccessTokenSource;
@@ -86,9 +86,6 @@ impl Kind for Kubernetes {
              --as=system:serviceaccount:NAMESPACE:NAME` answers the same.",
             "A Role is for one namespace: is it the one in the path?",
         ];
-        match rejection.status {
-            403 => forbidden.map(str::to_owned).to_vec(),
-            _ => rejection.of_scheme("Bearer").into_iter().chain(unauthorized.map(str::to_owned)).collect(),
-        }
+        advice::of_rejection(rejection, &forbidden, &unauthorized)
     }
 }

@@ -1,6 +1,7 @@
 //! The rules of a service (`refresh_on`) by which a response says that the credential was not accepted.
 
 use super::outcome::ExchangeError;
+use super::send::status_of;
 use super::state::Request;
 use crate::config::RefreshOn;
 use crate::net::buffer::Buffer;
@@ -15,6 +16,11 @@ use crate::upstream::Connection;
 const MAX_HELD: usize = 64 * 1024;
 
 impl Request<'_> {
+    /// Whether a rule of the service may be about the response.
+    pub(super) fn has_rule_for(&self, response: &Buffer) -> bool {
+        self.service.refresh_on.as_ref().is_some_and(|rules| rules.is_about(status_of(response.filled())))
+    }
+
     /// Decides by the rules whether the response, whose head has this length, is a rejection. If its body decides, reads as much of it
     /// as is searched; nothing is consumed.
     pub(super) async fn apply_rules(
@@ -23,7 +29,6 @@ impl Request<'_> {
         response: &mut Buffer,
         length: usize,
     ) -> Result<(), ExchangeError> {
-        self.is_rejected_by_rule = false;
         let Some(rules) = &self.service.refresh_on else { return Ok(()) };
         let verdict = {
             let (head, _) = response.filled_mut().split_at_mut(length);

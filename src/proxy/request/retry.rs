@@ -67,8 +67,8 @@ impl Request<'_> {
                 Err(_) => false,
             };
             let sent = match sent {
-                // Boxed: the future of every request reserves space for what it awaits, and few services have rules.
-                Ok((mut connection, length)) if !is_unauthorized && self.service.refresh_on.is_some() => {
+                // Boxed: the future of every request reserves space for what it awaits, and few requests get here.
+                Ok((mut connection, length)) if !is_unauthorized && self.has_rule_for(response) => {
                     let ruled = Box::pin(self.apply_rules(&mut connection, response, length)).await;
                     is_unauthorized = self.is_rejected_by_rule;
                     ruled.map(|()| (connection, length))
@@ -189,7 +189,7 @@ impl Request<'_> {
             return false;
         }
         self.is_signed_again |= verdict == Verdict::Again;
-        self.is_observed = false;
+        (self.is_observed, self.is_rejected_by_rule) = (false, false);
         self.body = whole_body(self.service, &self.meta);
         buffer.rewind();
         buffer.consume(self.head_length);

@@ -359,7 +359,7 @@ fn protocol_error(cause: &str) -> SendError {
 }
 
 /// The status after `HTTP/1.x `; 0 for anything else, which the parser rejects later.
-fn status_of(head: &[u8]) -> u16 {
+pub(super) fn status_of(head: &[u8]) -> u16 {
     match head.get(9..12) {
         Some(digits) if digits.iter().all(u8::is_ascii_digit) => {
             digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'))

@@ -21,8 +21,7 @@ pub(crate) fn is_text(fields: &[Header<'_>]) -> bool {
         return true;
     }
     types.any(|value| {
-        let name = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+        let name = String::from_utf8_lossy(media_type(value)).to_ascii_lowercase();
         let Some((kind, subtype)) = name.split_once('/') else { return true };
         let suffix = subtype.rsplit('+').next().unwrap_or_default();
         kind == "text" || TEXTS.contains(&suffix) || TEXTS.contains(&subtype)
@@ -41,10 +40,12 @@ pub(crate) fn is_encoded(fields: &[Header<'_>]) -> bool {
 
 /// Whether a body is a stream of events, each of which is to arrive at once.
 pub(crate) fn is_event_stream(fields: &[Header<'_>]) -> bool {
-    values(fields, "content-type").any(|value| {
-        let name = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        name.eq_ignore_ascii_case(b"text/event-stream")
-    })
+    values(fields, "content-type").any(|value| media_type(value).eq_ignore_ascii_case(b"text/event-stream"))
+}
+
+/// The media type without its parameters (RFC 9110 §8.3.1).
+fn media_type(value: &[u8]) -> &[u8] {
+    value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
 /// The values of the fields of this name.

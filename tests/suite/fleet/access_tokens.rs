@@ -3,7 +3,15 @@
 use std::time::Duration;
 
 use super::setup::{Callers, Provider, client_credentials, config, shared, start};
-use crate::harness::{Redis, assert_eventually};
+use crate::harness::{Redis, Sidekey, assert_eventually};
+
+/// Calls every process at once, and asserts the status of every response.
+async fn all_answer(processes: &[Sidekey], status: u16) {
+    let calls = processes.iter().map(|process| process.get("/api/x"));
+    for response in futures_util::future::join_all(calls).await {
+        assert_eq!(response.status, status);
+    }
+}
 
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -55,10 +63,7 @@ async fn rejected_token_is_replaced_once_for_the_fleet() {
         assert_eq!(process.get("/api/x").await.status, 200);
     }
     provider.revoke_all();
-    let calls = processes.iter().map(|process| process.get("/api/x"));
-    for response in futures_util::future::join_all(calls).await {
-        assert_eq!(response.status, 200);
-    }
+    all_answer(&processes, 200).await;
     assert_eq!(provider.requests(), 2, "the first one, and one for all rejections");
 }
 
@@ -70,10 +75,7 @@ async fn upstream_that_rejects_all_tokens_causes_few_requests() {
     let config = config(&shared(&redis), &upstream, &client_credentials(&endpoint));
     let processes = start(&config, 10).await;
     for _ in 0..3 {
-        let calls = processes.iter().map(|process| process.get("/api/x"));
-        for response in futures_util::future::join_all(calls).await {
-            assert_eq!(response.status, 401);
-        }
+        all_answer(&processes, 401).await;
     }
     assert_eq!(provider.requests(), 2, "within `min_interval` one refresh of the whole fleet");
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::installation::Installation;
 use super::settings::Settings;
-use crate::credential::{BuildError, SourceContext, sensitive, shared_token_source, token_source};
+use crate::credential::{BuildError, SourceContext, sensitive, token_source};
 use crate::fleet::Rules;
 use crate::oauth2::client::http::HttpClient;
 use crate::oauth2::client::observed::{date, learn_from, learn_from_error};
@@ -68,9 +68,9 @@ impl InstallationTokens {
             method: "POST",
             server: Some(self.settings.api.url.clone()),
         };
-        let Some(fleet) = context.fleet else { return token_source(self, kind, server, context) };
         let rules = Rules { rotates: false, min_interval: MIN_INTERVAL };
-        shared_token_source(self, kind, server, context, fleet.value("github_app", &settings, rules))
+        let shared = context.fleet.map(|fleet| fleet.value("github_app", &settings, rules));
+        token_source(self, kind, server, context, shared)
     }
 
     /// The token with which the app itself asks.

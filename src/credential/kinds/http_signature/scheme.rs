@@ -118,12 +118,16 @@ pub(super) struct HttpSignature {
 
 impl HttpSignature {
     pub(super) fn new(format: Arc<Format>, key: SigningKey, key_id: Option<String>) -> Self {
-        let mut names = vec![SIGNATURE, SIGNATURE_INPUT];
-        names.extend(format.has_digest().then_some(CONTENT_DIGEST));
-        let names =
-            names.into_iter().map(|name| HeaderName::try_from(name).expect("these are names of fields"));
-        let owned = Arc::new(names.fold(Owned::default(), Owned::with_header));
+        let owned = Arc::new(Self::owned_of(&format));
         Self { format, key, key_id, owned }
+    }
+
+    /// The parts of a request that belong to a signature of this format.
+    pub(super) fn owned_of(format: &Format) -> Owned {
+        let names =
+            [SIGNATURE, SIGNATURE_INPUT].into_iter().chain(format.has_digest().then_some(CONTENT_DIGEST));
+        let names = names.map(|name| HeaderName::try_from(name).expect("these are names of fields"));
+        names.fold(Owned::default(), Owned::with_header)
     }
 }
 
