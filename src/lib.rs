@@ -9,7 +9,7 @@
 //! 4  proxy · admin
 //! 3  reload · diagnose · manage → runtime
 //! 2  credential · callers
-//! 1  audit · oauth2 → fleet → upstream · otel
+//! 1  audit · inject · oauth2 → fleet → upstream · otel
 //! 0  logging · net → tls → config → rules, secret · metrics · presets · proto · refresh · hardening
 //! ```
 
@@ -25,6 +25,7 @@ pub mod fleet;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod hardening;
+pub mod inject;
 pub mod logging;
 pub mod manage;
 pub mod metrics;

@@ -1,0 +1,141 @@
+//! What stands in the way of a sidecar.
+
+use serde_json::Value;
+
+use super::pod::{Pod, name_of};
+use super::settings::Settings;
+use super::sidecar::{ADMIN_PORT_NAME, CONFIG_VOLUME, CONTAINER, SECRETS_VOLUME};
+
+/// Why an object does not get the sidecar.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The kind of object has no Pod that is known.
+    #[error("its kind has no Pod")]
+    NoPod,
+    /// The object has no Pod, or one without containers.
+    #[error("it has no containers")]
+    NoContainers,
+    /// The Pod, or its namespace, says so.
+    #[error("`sidekey.io/inject` is `disabled`")]
+    Disabled,
+    /// Only Pods that ask get the sidecar, and this one does not.
+    #[error("`sidekey.io/inject` is not `enabled`")]
+    NotEnabled,
+    /// The Pod has the network of its node, on whose loopback others could use the credentials.
+    #[error("it has the network of its node (`hostNetwork`), where others could use the credentials")]
+    HostNetwork,
+    /// The Pod runs on Windows.
+    #[error("it runs on Windows")]
+    Windows,
+    /// A container has the sidecar's name.
+    #[error("it has a container `{CONTAINER}`")]
+    ContainerExists,
+    /// A volume has the name of one of the sidecar's.
+    #[error("it has a volume `{0}`")]
+    VolumeExists(String),
+    /// A container has a port of the sidecar's, or a port of that name.
+    #[error("its container `{container}` has port {port}, which is Sidekey's; set `sidekey.io/{setting}`")]
+    PortTaken {
+        /// The container that has the port.
+        container: String,
+        /// The number, or the name.
+        port: String,
+        /// The annotation that changes Sidekey's.
+        setting: &'static str,
+    },
+}
+
+impl Refusal {
+    /// Whether a Pod that asks for the sidecar must not start without it. If not, the Pod or its kind is simply not concerned.
+    pub fn is_failure(&self) -> bool {
+        !matches!(self, Self::NoPod | Self::NoContainers | Self::Disabled | Self::NotEnabled)
+    }
+}
+
+/// What stands in the way of a sidecar with these settings, if anything does.
+pub(super) fn of_pod(pod: Pod<'_>, settings: &Settings) -> Option<Refusal> {
+    if pod.is_on("hostNetwork") {
+        return Some(Refusal::HostNetwork);
+    }
+    if is_windows(pod) {
+        return Some(Refusal::Windows);
+    }
+    if pod.containers().any(|container| name_of(container) == CONTAINER) {
+        return Some(Refusal::ContainerExists);
+    }
+    let is_ours = |volume: &&Value| [CONFIG_VOLUME, SECRETS_VOLUME].contains(&name_of(volume));
+    if let Some(volume) = pod.list("volumes").iter().find(is_ours) {
+        return Some(Refusal::VolumeExists(name_of(volume).to_owned()));
+    }
+    pod.containers().find_map(|container| taken_port(container, settings))
+}
+
+fn is_windows(pod: Pod<'_>) -> bool {
+    let is = |value: Option<&Value>| value.and_then(Value::as_str) == Some("windows");
+    is(pod.spec("os").and_then(|os| os.get("name")))
+        || is(pod.spec("nodeSelector").and_then(|selector| selector.get("kubernetes.io/os")))
+}
+
+fn taken_port(container: &Value, settings: &Settings) -> Option<Refusal> {
+    let ports = container.get("ports")?.as_array()?;
+    ports.iter().find_map(|port| {
+        let is_tcp = port.get("protocol").and_then(Value::as_str).is_none_or(|name| name == "TCP");
+        let number = port.get("containerPort").and_then(Value::as_u64).filter(|_| is_tcp);
+        let (port, setting) = match number {
+            Some(number) if number == u64::from(settings.port) => (number.to_string(), "port"),
+            Some(number) if number == u64::from(settings.admin_port) => (number.to_string(), "admin-port"),
+            _ if name_of(port) == ADMIN_PORT_NAME => (ADMIN_PORT_NAME.to_owned(), "inject"),
+            _ => return None,
+        };
+        Some(Refusal::PortTaken { container: name_of(container).to_owned(), port, setting })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(spec: &Value) -> Option<Refusal> {
+        of_pod(Pod::new(&json!({ "spec": spec })), &Settings::default())
+    }
+
+    #[test]
+    fn pod_that_cannot_have_the_sidecar_is_refused() {
+        let app = json!([{"name": "app"}]);
+        for (spec, reason) in [
+            (json!({"hostNetwork": true}), Refusal::HostNetwork),
+            (json!({"hostNetwork": "yes"}), Refusal::HostNetwork),
+            (json!({"os": {"name": "windows"}}), Refusal::Windows),
+            (json!({"nodeSelector": {"kubernetes.io/os": "windows"}}), Refusal::Windows),
+            (json!({"initContainers": [{"name": "sidekey"}]}), Refusal::ContainerExists),
+            (
+                json!({"volumes": [{"name": "sidekey-secrets"}]}),
+                Refusal::VolumeExists("sidekey-secrets".into()),
+            ),
+        ] {
+            assert_eq!(of(&spec), Some(reason), "{spec}");
+        }
+        assert_eq!(of(&json!({"containers": app, "hostNetwork": false, "volumes": null})), None);
+        assert_eq!(of(&json!({"hostNetwork": "no"})), None);
+    }
+
+    #[test]
+    fn pod_with_a_port_of_the_sidecar_is_refused() {
+        let port = |port: Value| of(&json!({"containers": [{"name": "app", "ports": [port]}]}));
+        for (taken, setting) in [
+            (json!({"containerPort": 8080}), "port"),
+            (json!({"containerPort": 9090, "protocol": "TCP"}), "admin-port"),
+            (json!({"containerPort": 1, "name": "sidekey-admin"}), "inject"),
+        ] {
+            let refusal = port(taken.clone());
+            assert!(
+                matches!(refusal, Some(Refusal::PortTaken { setting: s, .. }) if s == setting),
+                "{taken}"
+            );
+        }
+        assert_eq!(port(json!({"containerPort": 8080, "protocol": "UDP"})), None);
+        assert_eq!(port(json!({"containerPort": 80})), None);
+    }
+}
