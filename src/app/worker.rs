@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 
+use crate::net::buffer_pool;
 use crate::net::listener::BoundListener;
 use crate::proxy::{DataPlane, ListenerContext};
 
@@ -31,7 +32,12 @@ impl Worker {
         let (end, ended) = oneshot::channel::<()>();
         let thread = std::thread::Builder::new().name(format!("sidekey-worker-{number}"));
         let thread = thread.spawn(move || {
-            let _ = runtime.block_on(ended);
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = ended => {}
+                    () = buffer_pool::trim() => {}
+                }
+            });
         })?;
         Ok(Self { runtime: handle, end, thread })
     }

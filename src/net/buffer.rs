@@ -1,5 +1,5 @@
-//! Byte buffers of the request path. Each worker thread has a pool of them: a buffer is acquired when bytes
-//! arrive, and returned when it is dropped. So an idle connection holds no buffer, and a busy one allocates
+//! Byte buffers of the request path. Each worker thread has a pool of their memory (`buffer_pool`): a buffer is acquired
+//! when bytes arrive, and returned when it is dropped. So an idle connection holds no buffer, and a busy one allocates
 //! none.
 //!
 //! The bytes of a buffer, and the positions in them:
@@ -22,7 +22,6 @@
 //! - If more than [`MAX_RETAINED`] bytes are retained then, retaining ends: [`retained`](Buffer::retained) is
 //!   `None`, and the request cannot be sent again. Bytes that are not consumed are never removed.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
@@ -30,17 +29,10 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// Capacity of a buffer: a whole small message, or a large part of a big one. It is above a power of two,
-/// because content that is sent in pieces of a power of two comes after a head.
-const READ_SIZE: usize = 33 * 1024;
+use super::buffer_pool::{self, READ_SIZE};
+
 /// Number of bytes of a request that are retained at most.
 const MAX_RETAINED: usize = 64 * 1024;
-/// Number of buffers in the pool of a thread at most.
-const MAX_POOLED: usize = 64;
-
-thread_local! {
-    static POOL: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
-}
 
 /// Bytes that were read, and how many of them were consumed.
 pub(crate) struct Buffer {
@@ -56,8 +48,7 @@ pub(crate) struct Buffer {
 impl Buffer {
     /// Takes an empty buffer from the thread's pool, or allocates one.
     pub(crate) fn acquire() -> Self {
-        let data = POOL.with_borrow_mut(Vec::pop).unwrap_or_else(|| Vec::with_capacity(READ_SIZE));
-        Self { data, start: 0, retained: None, secret: 0 }
+        Self { data: buffer_pool::take(), start: 0, retained: None, secret: 0 }
     }
 
     /// The bytes that were read and not consumed.
@@ -174,18 +165,7 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         self.wipe();
-        let mut data = std::mem::take(&mut self.data);
-        data.clear();
-        if data.capacity() > 2 * READ_SIZE || data.capacity() == 0 {
-            return;
-        }
-        // While a thread ends, its pool may not exist any more.
-        let _ = POOL.try_with(|pool| {
-            let mut pool = pool.borrow_mut();
-            if pool.len() < MAX_POOLED {
-                pool.push(data);
-            }
-        });
+        buffer_pool::put(std::mem::take(&mut self.data));
     }
 }
 

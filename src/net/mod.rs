@@ -6,7 +6,8 @@
 //! socket_activation  sockets passed by a service manager
 //! fd_transfer        sockets handed to the next process in an upgrade
 //! keepalive          TCP keep-alive
-//! buffer             the pool of read buffers
+//! buffer             read buffers
+//! buffer_pool        memory of read buffers that are not in use
 //! read_ahead         fewer system calls for a reader that reads few bytes at a time
 //! delegate           AsyncWrite for a type that changes only how a connection is read
 //! dns/               host names to addresses
@@ -17,6 +18,7 @@
 //! ```
 
 pub(crate) mod buffer;
+pub(crate) mod buffer_pool;
 pub(crate) mod deadline;
 pub(crate) mod delegate;
 pub mod dns;
