@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 use super::exit::EXIT_USAGE;
 use super::{
-    actions, ca, check, completions, demo, exec, explain, hash_key, login, man, probe, run, schema, services,
-    show, status, test,
+    actions, ca, check, completions, demo, exec, explain, hash_key, inject, login, man, probe, run, schema,
+    services, show, status, test,
 };
 
 /// Sidekey holds a program's API credentials so that the program does not have to.
@@ -50,6 +50,8 @@ enum Command {
     Disable(services::toggle::DisableArgs),
     /// Give a service a new secret, and keep the old one in use until the upstream accepts the new one.
     Rotate(services::rotate::Args),
+    /// Add the sidecar to manifests of Kubernetes, or take it out again.
+    Inject(inject::Args),
     /// Make a key for a caller, and print it with its hash.
     HashKey(hash_key::Args),
     /// Manage the certificate authority for interception.
@@ -97,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Enable(args) => services::toggle::enable(&args),
         Command::Disable(args) => services::toggle::disable(&args),
         Command::Rotate(args) => services::rotate::rotate(&args),
+        Command::Inject(args) => inject::inject(&args),
         Command::HashKey(args) => hash_key::hash_key(&args),
         Command::Ca(command) => ca::ca(&command),
         Command::Login(args) => login::login(&args),

@@ -5,6 +5,7 @@
 //! run serve restrict upgrade sd_notify
 //! exec/         a command behind a Sidekey of its own
 //! check/ test explain hash_key login ca demo probe schema completions man
+//! inject/       the sidecar in manifests of Kubernetes
 //! services/     add, edit, remove, enable, disable, rotate: changes of the services file
 //! status actions  the running process from the shell: its state, refresh, reload
 //! show          the effective settings of a service
@@ -27,6 +28,7 @@ mod exec;
 mod exit;
 mod explain;
 mod hash_key;
+mod inject;
 mod login;
 mod man;
 mod probe;

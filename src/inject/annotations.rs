@@ -18,6 +18,9 @@ pub const INJECT: &str = "sidekey.io/inject";
 /// Says that a Pod has the sidecar, with the version that added it.
 pub const INJECTED: &str = "sidekey.io/injected";
 
+/// Has what is needed to restore the text of a Pod, if that cannot be seen any more.
+pub(super) const RESTORE: &str = "sidekey.io/restore";
+
 /// Reads the text of an annotation into the settings.
 type Read = fn(&mut Settings, &str) -> Result<(), String>;
 
@@ -84,7 +87,7 @@ pub(super) fn read<'a>(
             asked.inject = Some(is_enabled(text).map_err(error)?);
         } else if let Some(annotation) = ANNOTATIONS.iter().find(|annotation| annotation.name == short) {
             (annotation.read)(&mut asked.settings, text.trim()).map_err(error)?;
-        } else if name != INJECTED {
+        } else if ![INJECTED, RESTORE].contains(&name.as_str()) {
             return Err(error(unknown(short)));
         }
     }

@@ -37,6 +37,28 @@ pub struct Injection {
     pub warnings: Vec<String>,
 }
 
+impl Injection {
+    /// Adds one more annotation to those that the operations add to the Pod.
+    pub(super) fn annotate(&mut self, name: &str, text: &str) {
+        let annotations = format!("{}/metadata/annotations", self.pod);
+        let metadata = format!("{}/metadata", self.pod);
+        let members = self.operations.iter_mut().find_map(|operation| {
+            let Operation::Add { path, value } = operation else { return None };
+            if *path == annotations {
+                return value.as_object_mut();
+            }
+            let value = Some(value).filter(|_| *path == metadata)?;
+            value.get_mut("annotations")?.as_object_mut()
+        });
+        match members {
+            Some(members) => drop(members.insert(name.to_owned(), text.into())),
+            None => self
+                .operations
+                .push(Operation::Add { path: format!("{annotations}/{}", token(name)), value: text.into() }),
+        }
+    }
+}
+
 /// Why it cannot be decided what is done with an object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InjectError {

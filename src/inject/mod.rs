@@ -13,6 +13,7 @@
 //! annotations    what a Pod says about it
 //! quantity names the formats of values
 //! operation      the subset of JSON Patch (RFC 6902) that this needs
+//! text/          the same in the text of manifests, and out again
 //! ```
 
 mod annotations;
@@ -26,6 +27,7 @@ mod quantity;
 mod refusal;
 mod settings;
 mod sidecar;
+pub mod text;
 
 pub use annotations::{ANNOTATIONS, AnnotationError, INJECT, INJECTED, PREFIX};
 pub use decision::{Decision, InjectError, Injection, decide};

@@ -30,6 +30,12 @@ impl<'o> Pod<'o> {
             .is_some_and(|metadata| metadata.as_object().is_some_and(|it| !it.is_empty()))
     }
 
+    /// Whether `metadata` has annotations, and nothing else.
+    pub(super) fn has_only_annotations(self) -> bool {
+        let metadata = self.template.get("metadata").and_then(Value::as_object);
+        metadata.is_some_and(|metadata| metadata.len() == 1 && metadata.contains_key("annotations"))
+    }
+
     /// The items of a list of `spec`.
     pub(super) fn list(self, key: &str) -> &'o [Value] {
         self.spec(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)

@@ -36,7 +36,9 @@ impl ProxyEnv {
         let in_the_cluster = IN_THE_CLUSTER.into_iter().map(String::from);
         Self {
             proxy: format!("http://127.0.0.1:{}", settings.port),
-            no_proxy: in_the_cluster.chain(settings.cluster_networks.iter().cloned()).collect(),
+            no_proxy: in_the_cluster
+                .chain(settings.cluster_networks.iter().map(ToString::to_string))
+                .collect(),
         }
     }
 
@@ -132,7 +134,8 @@ mod tests {
 
     fn injected(container: &Value) -> (Value, Vec<String>) {
         let mut template = json!({"spec": {"containers": [container]}});
-        let settings = Settings { cluster_networks: vec!["10.0.0.0/8".into()], ..Settings::default() };
+        let settings =
+            Settings { cluster_networks: vec!["10.0.0.0/8".parse().unwrap()], ..Settings::default() };
         let (operations, warnings) =
             ProxyEnv::new(&settings).operations(Pod::new(&template.clone()), "", "containers");
         apply(&mut template, &operations).unwrap();

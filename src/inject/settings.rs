@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::names::{ImageRef, ObjectName};
 use super::quantity::Quantity;
+use crate::config::Network;
 
 /// How the sidecar is to be.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,7 +36,7 @@ pub struct Settings {
     /// Whether the app's containers get `HTTP_PROXY` and its kin.
     pub proxy_env: bool,
     /// Networks of the cluster, which apps call without the proxy.
-    pub cluster_networks: Vec<String>,
+    pub cluster_networks: Vec<Network>,
     /// The level of the log, or a filter. By default the configuration decides.
     pub log_level: Option<String>,
     /// How long the sidecar continues to serve after SIGTERM, before it drains.
@@ -71,7 +72,9 @@ impl Default for Settings {
             memory_request: quantity("32Mi"),
             memory_limit: Some(quantity("128Mi")),
             proxy_env: false,
-            cluster_networks: PRIVATE_NETWORKS.map(String::from).to_vec(),
+            cluster_networks: PRIVATE_NETWORKS
+                .map(|network| network.parse().expect("a test reads the defaults"))
+                .to_vec(),
             log_level: None,
             wait_before_exit: None,
             port: 8080,
@@ -94,7 +97,11 @@ impl Settings {
     }
 
     /// Checks what depends on more than one setting.
-    pub(super) fn check(&self) -> Result<(), String> {
+    ///
+    /// # Errors
+    ///
+    /// If two settings contradict each other. The message begins with the name of one of them.
+    pub fn check(&self) -> Result<(), String> {
         let limits = [
             ("cpu", &self.cpu_request, &self.cpu_limit),
             ("memory", &self.memory_request, &self.memory_limit),
@@ -105,7 +112,7 @@ impl Settings {
             }
         }
         if self.port == self.admin_port {
-            return Err(format!("port and admin-port are both {}", self.port));
+            return Err(format!("port is {}, and so is admin-port", self.port));
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
-//! YAML for a value: blocks, with short mappings and lists of scalars on one line.
+//! YAML for a value: blocks, with short mappings and lists of scalars on one line; or blocks throughout, as Kubernetes writes them.
 
-use serde_yaml::Value;
+use serde_yaml::{Mapping, Value};
 
 /// Longest line of a mapping or list in flow style, in bytes.
 const MAX_FLOW: usize = 100;
@@ -27,12 +27,58 @@ pub(super) fn entry(key: &str, value: &Value, indent: usize) -> String {
 }
 
 /// An entry of a mapping in flow style.
-pub(super) fn flow_entry(key: &str, value: &Value) -> String {
+pub(crate) fn flow_entry(key: &str, value: &Value) -> String {
     format!("{}: {}", scalar(&Value::from(key), true), flow(value))
 }
 
+/// An entry of a mapping with blocks throughout, with its line feeds, at this indentation.
+pub(crate) fn block_entry(key: &str, value: &Value, indent: usize) -> String {
+    let margin = " ".repeat(indent);
+    let key = safe_scalar(&Value::from(key));
+    match value {
+        Value::Mapping(entries) if !entries.is_empty() => {
+            format!("{margin}{key}:\n{}", block_entries(entries, indent + 2))
+        }
+        Value::Sequence(items) if !items.is_empty() => {
+            let items: String = items.iter().map(|item| block_item(item, indent + 2)).collect();
+            format!("{margin}{key}:\n{items}")
+        }
+        Value::Mapping(_) | Value::Sequence(_) => format!("{margin}{key}: {}\n", flow(value)),
+        _ => format!("{margin}{key}: {}\n", safe_scalar(value)),
+    }
+}
+
+fn block_entries(entries: &Mapping, indent: usize) -> String {
+    let entry = |(key, value): (&Value, &Value)| block_entry(key.as_str().unwrap_or_default(), value, indent);
+    entries.iter().map(entry).collect()
+}
+
+/// An item of a list with blocks throughout, with its line feeds. Its dash is at this indentation.
+pub(crate) fn block_item(value: &Value, indent: usize) -> String {
+    let margin = " ".repeat(indent);
+    match value {
+        Value::Mapping(entries) if !entries.is_empty() => {
+            let entries = block_entries(entries, indent + 2);
+            format!("{margin}- {}", &entries[indent + 2..])
+        }
+        Value::Mapping(_) | Value::Sequence(_) => format!("{margin}- {}\n", flow(value)),
+        _ => format!("{margin}- {}\n", safe_scalar(value)),
+    }
+}
+
+/// A scalar that YAML 1.1, which Kubernetes reads, does not read as something else than a text.
+fn safe_scalar(value: &Value) -> String {
+    const WORDS: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
+    let is_other = |text: &&str| {
+        WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+            || text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
+                && text.chars().all(|c| c.is_ascii_hexdigit() || "xXoO_:.+-".contains(c))
+    };
+    value.as_str().filter(is_other).map_or_else(|| scalar(value, false), quoted)
+}
+
 /// A value in flow style.
-pub(super) fn flow(value: &Value) -> String {
+pub(crate) fn flow(value: &Value) -> String {
     match value {
         Value::Mapping(entries) if entries.is_empty() => "{}".into(),
         Value::Mapping(entries) => {
@@ -105,6 +151,17 @@ mod tests {
         assert_eq!(entry("a", &value, 2), expected);
     }
 
+    #[test]
+    fn blocks_are_written_as_kubernetes_writes_them() {
+        let value: Value = serde_yaml::from_str(
+            "[{name: a, args: [x, 'on', '1:20', 0.1.0, 50m], ports: [{port: 1}], empty: [], none: {}}, b]",
+        )
+        .unwrap();
+        let expected = "list:\n  - name: a\n    args:\n      - x\n      - \"on\"\n      - \"1:20\"\n      - \"0.1.0\"\n      - 50m\n    \
+                        ports:\n      - port: 1\n    empty: []\n    none: {}\n  - b\n";
+        assert_eq!(block_entry("list", &value, 0), expected);
+    }
+
     fn values() -> impl Strategy<Value = Value> {
         let text = prop_oneof!["[ -~]{0,12}", "\\PC{0,6}", "[a\n\r\t :#,-]{0,8}", Just("yes".to_owned())];
         let leaf = prop_oneof![
@@ -127,6 +184,12 @@ mod tests {
             let text = entry(&key, &value, 2);
             let read: Value = serde_yaml::from_str(&format!("x:\n{text}")).unwrap();
             prop_assert_eq!(&read["x"][key.as_str()], &value, "{}", text);
+            let text = block_entry(&key, &value, 2);
+            let read: Value = serde_yaml::from_str(&format!("x:\n{text}")).unwrap();
+            prop_assert_eq!(&read["x"][key.as_str()], &value, "{}", text);
+            let text = block_item(&value, 2);
+            let read: Value = serde_yaml::from_str(&format!("x:\n{text}")).unwrap();
+            prop_assert_eq!(&read["x"][0], &value, "{}", text);
         }
     }
 }

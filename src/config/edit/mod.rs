@@ -8,10 +8,11 @@
 //! ```
 //!
 //! Text is changed by place, and the result is parsed again. Unless it means exactly what the change asked for, there is no result.
+//! `inject` changes manifests of Kubernetes with the same `spans` and `emit`.
 
-mod emit;
+pub(crate) mod emit;
 mod meaning;
 mod services_text;
-mod spans;
+pub(crate) mod spans;
 
 pub use services_text::{EditError, ServicesText, entry};

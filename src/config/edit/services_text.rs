@@ -164,7 +164,8 @@ impl<'t> ServicesText<'t> {
             return self.set_in(inner, rest, value);
         }
         let value = nested(rest, value);
-        let is_scalar = matches!(inner.shape, Shape::Other) && !self.text[inner.range.clone()].contains('\n');
+        let is_scalar =
+            !matches!(inner.shape, Shape::Map { .. }) && !self.text[inner.range.clone()].contains('\n');
         let is_block = value.is_mapping() || value.is_sequence();
         if *is_flow || (is_scalar && !inner.range.is_empty() && !is_block) {
             return Some(self.spliced(inner.range.clone(), emit::flow(&value).as_str()));
@@ -258,7 +259,7 @@ impl<'t> ServicesText<'t> {
             Shape::Map { entries, .. } => {
                 entries.iter().map(|other| other.start).find(|other| *other > entry.start)
             }
-            Shape::Other => None,
+            Shape::Other | Shape::List { .. } => None,
         };
         let limit = next.unwrap_or(mapping.range.end).max(entry.value.range.end);
         // The end of a mapping in block style may lie at the start of what comes next.

@@ -7,15 +7,19 @@ use saphyr_parser::{Event, Parser, Span};
 use crate::config::reader::location::MAX_DEPTH;
 
 /// A node and the bytes that it takes. Those of a mapping or list in block style may end after comments that follow it.
-pub(super) struct SpanNode {
-    pub(super) range: Range<usize>,
-    pub(super) shape: Shape,
+pub(crate) struct SpanNode {
+    pub(crate) range: Range<usize>,
+    pub(crate) shape: Shape,
 }
 
 /// What a node is, as far as an edit must know it.
-pub(super) enum Shape {
-    /// A scalar, an alias or a list.
+pub(crate) enum Shape {
+    /// A scalar or an alias.
     Other,
+    List {
+        is_flow: bool,
+        items: Vec<SpanNode>,
+    },
     Map {
         is_flow: bool,
         entries: Vec<SpanEntry>,
@@ -23,25 +27,43 @@ pub(super) enum Shape {
 }
 
 /// An entry of a mapping.
-pub(super) struct SpanEntry {
-    pub(super) key: String,
+pub(crate) struct SpanEntry {
+    pub(crate) key: String,
     /// The first byte of the key.
-    pub(super) start: usize,
-    pub(super) value: SpanNode,
+    pub(crate) start: usize,
+    pub(crate) value: SpanNode,
 }
 
 impl SpanNode {
     /// The entry of a mapping that has this key.
-    pub(super) fn entry(&self, key: &str) -> Option<&SpanEntry> {
+    pub(crate) fn entry(&self, key: &str) -> Option<&SpanEntry> {
         match &self.shape {
             Shape::Map { entries, .. } => entries.iter().find(|entry| entry.key == key),
-            Shape::Other => None,
+            Shape::Other | Shape::List { .. } => None,
+        }
+    }
+
+    /// Where the last scalar, alias or bracket of the node ends. Comments after it are not counted.
+    pub(crate) fn content_end(&self) -> usize {
+        match &self.shape {
+            Shape::List { is_flow: false, items } => items.last().map_or(self.range.end, Self::content_end),
+            Shape::Map { is_flow: false, entries } => {
+                // A key without a value ends after its colon at least.
+                let end = |entry: &SpanEntry| entry.value.content_end().max(entry.start + entry.key.len());
+                entries.last().map_or(self.range.end, end)
+            }
+            _ => self.range.end,
         }
     }
 }
 
-/// The root node of a text; `None` if the text has none, or cannot be parsed.
+/// The root node of a text; `None` if the text has none, cannot be parsed, or is nested deeper than a configuration may be.
 pub(super) fn scan(text: &str) -> Option<SpanNode> {
+    scan_to_depth(text, MAX_DEPTH)
+}
+
+/// The root node of a text; `None` if the text has none, cannot be parsed, or is nested deeper than `max_depth`.
+pub(crate) fn scan_to_depth(text: &str, max_depth: usize) -> Option<SpanNode> {
     // The parser counts characters.
     let mut offsets: Vec<usize> = text.char_indices().map(|(offset, _)| offset).collect();
     offsets.push(text.len());
@@ -61,13 +83,13 @@ pub(super) fn scan(text: &str) -> Option<SpanNode> {
             Event::Scalar(value, ..) => (value.into_owned(), SpanNode { range, shape: Shape::Other }),
             Event::Alias(_) => (String::new(), SpanNode { range, shape: Shape::Other }),
             Event::SequenceStart(..) | Event::MappingStart(..) => {
-                if open.len() == MAX_DEPTH {
+                if open.len() == max_depth {
                     return None;
                 }
-                let is_flow = text.as_bytes().get(range.start) == Some(&b'{');
+                let is_flow = matches!(text.as_bytes().get(range.start), Some(b'{' | b'['));
                 let shape = match event {
                     Event::MappingStart(..) => Shape::Map { is_flow, entries: Vec::new() },
-                    _ => Shape::Other,
+                    _ => Shape::List { is_flow, items: Vec::new() },
                 };
                 open.push(Open { start: range.start, shape, key: None });
                 continue;
@@ -84,6 +106,7 @@ pub(super) fn scan(text: &str) -> Option<SpanNode> {
                 None => *key = Some((scalar, node.range.start)),
                 Some((key, start)) => entries.push(SpanEntry { key, start, value: node }),
             },
+            Some(Open { shape: Shape::List { items, .. }, .. }) => items.push(node),
             Some(Open { shape: Shape::Other, .. }) => {}
         }
     }
@@ -116,8 +139,22 @@ mod tests {
         assert_eq!(&text[b.value.range.clone()], "{ c: 'd', e: [f] }");
         assert_eq!(&text[b.value.entry("c").unwrap().value.range.clone()], "'d'");
         assert_eq!(&text[b.value.entry("e").unwrap().value.range.clone()], "[f]");
+        let list = &b.value.entry("e").unwrap().value;
+        let Shape::List { is_flow: true, items } = &list.shape else { panic!("a list in brackets") };
+        assert_eq!(&text[items[0].range.clone()], "f");
         assert!(matches!(b.value.shape, Shape::Map { is_flow: true, .. }));
         assert!(matches!(root.shape, Shape::Map { is_flow: false, .. }));
+    }
+
+    #[test]
+    fn content_ends_before_comments() {
+        for (text, content) in [
+            ("a:\n  - b: 1 # one\n    c: |\n      d\n\n    # two\n", "a:\n  - b: 1 # one\n    c: |\n      d"),
+            ("a:\n- b\n- c:\n# one\n", "a:\n- b\n- c"),
+            ("a: [b,\n  c] # one\n", "a: [b,\n  c]"),
+        ] {
+            assert_eq!(&text[..scan(text).unwrap().content_end()], content);
+        }
     }
 
     #[test]
