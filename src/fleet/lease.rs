@@ -29,17 +29,28 @@ pub(super) fn settle_time(lease: Duration) -> Duration {
     lease.min(MAX_SETTLE_TIME)
 }
 
+/// Longest time between two renewals: shorter than [`settle_time`], so that a store that has lost a lock gets it back before a
+/// refresh token is spent a second time.
+const MAX_RENEWAL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A lock that is renewed.
+pub(super) struct Renewal<'a> {
+    pub(super) names: &'a Names,
+    pub(super) nonce: &'a str,
+    pub(super) lease: Duration,
+    /// Whether a refresh token is being spent.
+    pub(super) spends: bool,
+}
+
 /// Does `work` while the lock is renewed at a third of its lease. A lock that is lost ends no work: a request cannot be taken
 /// back, and the write decides what counts.
 pub(super) async fn while_renewing<T>(
     store: &dyn SharedStore,
-    names: &Names,
-    nonce: &str,
-    lease: Duration,
+    Renewal { names, nonce, lease, spends }: Renewal<'_>,
     work: impl Future<Output = T>,
 ) -> T {
     let mut work = pin!(work);
-    let third = lease / 3;
+    let third = (lease / 3).min(MAX_RENEWAL_INTERVAL);
     let mut wait = third;
     loop {
         tokio::select! {
@@ -48,7 +59,7 @@ pub(super) async fn while_renewing<T>(
         }
         let renewed = tokio::select! {
             done = &mut work => return done,
-            renewed = store.renew(names, nonce, lease) => renewed,
+            renewed = store.renew(names, nonce, lease, spends) => renewed,
         };
         wait = if renewed.is_ok() { third } else { third.min(RETRY_INTERVAL) };
     }

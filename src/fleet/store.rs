@@ -99,8 +99,15 @@ pub(super) trait SharedStore: Send + Sync {
     /// Locks a record, unless another has it locked. The lock ends by itself after `lease`.
     async fn lock(&self, names: &Names, nonce: &str, lease: Duration) -> Result<Locked, StoreError>;
 
-    /// Renews a lock. If the store has lost it, it is taken again. Returns false if it is another's.
-    async fn renew(&self, names: &Names, nonce: &str, lease: Duration) -> Result<bool, StoreError>;
+    /// Renews a lock. If the store has lost it, it is taken again: with `spends`, because a refresh token is being spent, also from
+    /// another that does not spend it yet. Returns false if it is another's.
+    async fn renew(
+        &self,
+        names: &Names,
+        nonce: &str,
+        lease: Duration,
+        spends: bool,
+    ) -> Result<bool, StoreError>;
 
     /// Records that the refresh token of a record is about to be spent. Returns false if the lock is not mine.
     async fn mark(&self, names: &Names, nonce: &str) -> Result<bool, StoreError>;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::decision::{Decision, is_newer};
 use super::failure::SharedFailure;
 use super::known::{Known, Local};
-use super::lease::{settle_time, while_renewing};
+use super::lease::{Renewal, settle_time, while_renewing};
 use super::record::{Obtained, Record, millis, number};
 use super::shared::{Call, Shared, Step, Taken, local_error, random_name};
 use super::store::{StoreError, View, Write, Written};
@@ -26,7 +26,7 @@ impl Shared {
         let view = match self.settle(&view, lease, local, call).await? {
             None => view,
             Some(time) => {
-                self.renewing(lease, call, tokio::time::sleep(time)).await;
+                self.renewing((lease, false), call, tokio::time::sleep(time)).await;
                 self.look(local).await?
             }
         };
@@ -52,14 +52,21 @@ impl Shared {
         }
         let request = call.requester.request(base.map(|record| record.content.as_slice()));
         let began = Instant::now();
-        match self.renewing(lease, call, request).await {
+        match self.renewing((lease, self.rules.rotates), call, request).await {
             Ok(obtained) => self.keep((obtained, began.elapsed()), &view, newest.as_ref(), local, call).await,
             Err(error) => self.failed(error, &view, newest, local, call).await,
         }
     }
 
-    async fn renewing<T>(&self, lease: Duration, call: &Call<'_>, work: impl Future<Output = T>) -> T {
-        while_renewing(&*self.store, &self.names, &call.nonce, lease, work).await
+    /// Does `work` while the lock is renewed. The second of the pair: whether a refresh token is being spent.
+    async fn renewing<T>(
+        &self,
+        (lease, spends): (Duration, bool),
+        call: &Call<'_>,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let renewal = Renewal { names: &self.names, nonce: &call.nonce, lease, spends };
+        while_renewing(&*self.store, renewal, work).await
     }
 
     /// How long to wait before a refresh token is spent, because the last holder may be about to write, or because others may

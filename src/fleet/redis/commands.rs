@@ -90,9 +90,15 @@ impl SharedStore for RedisStore {
         }
     }
 
-    async fn renew(&self, names: &Names, nonce: &str, lease: Duration) -> Result<bool, StoreError> {
-        let lease = milliseconds(Some(lease));
-        self.is_one(Script::Renew, names, &[nonce.as_bytes(), lease.as_bytes()]).await
+    async fn renew(
+        &self,
+        names: &Names,
+        nonce: &str,
+        lease: Duration,
+        spends: bool,
+    ) -> Result<bool, StoreError> {
+        let (lease, spends) = (milliseconds(Some(lease)), if spends { b"1" } else { b"0" });
+        self.is_one(Script::Renew, names, &[nonce.as_bytes(), lease.as_bytes(), spends]).await
     }
 
     async fn mark(&self, names: &Names, nonce: &str) -> Result<bool, StoreError> {

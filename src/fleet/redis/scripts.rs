@@ -68,13 +68,15 @@ each(1, function(key) redis.call('SET', key, ARGV[1], 'PX', ARGV[2]) end)
 return {1, view()}
 ";
 
-/// `ARGV`: nonce, lease. Returns 1, or 0 if another has it.
+/// `ARGV`: nonce, lease, 1 if a refresh token is being spent. Returns 1, or 0 if another has it.
 const RENEW: &str = r"
+local spends = ARGV[3] == '1'
 for i = 1, #KEYS, 4 do
   local holder = redis.call('GET', KEYS[i + 1])
-  if holder and holder ~= ARGV[1] then return 0 end
+  if holder and holder ~= ARGV[1] and not (spends and redis.call('GET', KEYS[i + 2]) ~= holder) then return 0 end
 end
 each(1, function(key) redis.call('SET', key, ARGV[1], 'PX', ARGV[2]) end)
+if spends then each(2, function(key) redis.call('SET', key, ARGV[1]) end) end
 return 1
 ";
 

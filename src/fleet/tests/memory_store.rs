@@ -179,6 +179,12 @@ impl Content {
         }
     }
 
+    fn mark(&mut self, names: &Names, nonce: &str) {
+        for name in names.all() {
+            self.spenders.insert(name.clone(), nonce.to_owned());
+        }
+    }
+
     fn unlock(&mut self, nonce: &str) {
         self.locks.retain(|_, (holder, _)| holder != nonce);
         self.spenders.retain(|_, spender| spender != nonce);
@@ -242,13 +248,25 @@ impl SharedStore for MemoryStore {
         .await
     }
 
-    async fn renew(&self, names: &Names, nonce: &str, lease: Duration) -> Result<bool, StoreError> {
+    async fn renew(
+        &self,
+        names: &Names,
+        nonce: &str,
+        lease: Duration,
+        spends: bool,
+    ) -> Result<bool, StoreError> {
         self.step(|content, _| {
-            let is_free = content.is_held(names, nonce).is_none();
-            if is_free {
+            let is_mine = names.all().iter().all(|name| match content.locks.get(name) {
+                Some((holder, _)) if holder != nonce => spends && content.spenders.get(name) != Some(holder),
+                _ => true,
+            });
+            if is_mine {
                 content.lock(names, nonce, lease);
             }
-            is_free
+            if is_mine && spends {
+                content.mark(names, nonce);
+            }
+            is_mine
         })
         .await
     }
@@ -260,10 +278,7 @@ impl SharedStore for MemoryStore {
                 .iter()
                 .all(|name| content.locks.get(name).is_some_and(|(holder, _)| holder == nonce));
             if is_mine {
-                names
-                    .all()
-                    .iter()
-                    .for_each(|name| drop(content.spenders.insert(name.clone(), nonce.to_owned())));
+                content.mark(names, nonce);
             }
             is_mine
         })

@@ -158,6 +158,14 @@ fn store_that_loses_its_last_writes_costs_no_grant() {
 }
 
 #[test]
+fn slow_provider_and_store_that_loses_its_locks_cost_no_grant() {
+    for (forgets, goes_back) in [(true, false), (false, true)] {
+        let faults = Faults { outages: true, slow: true, forgets, goes_back, ..Faults::default() };
+        with_seeds(&ROTATING(), faults, Duration::ZERO, |_| true);
+    }
+}
+
+#[test]
 fn all_faults_together_cost_no_grant() {
     let faults = Faults { kills: true, outages: true, slow: true, ..Faults::default() };
     with_seeds(&ROTATING(), faults, GRACE, |_| true);
