@@ -58,7 +58,7 @@ pub async fn probe_shared_store(config: &Config) -> anyhow::Result<Option<ProbeR
         Ok(note) => (None, note),
         Err(error) => (Some(format!("{error}. See docs/FLEET.md")), None),
     };
-    let host = format!("{}:{}", shared.url.host, shared.url.port);
+    let host = shared.url.servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let role = Role::SharedStore;
     Ok(Some(ProbeResult { service: "shared".into(), role, host, problem, certificate: None, note }))
 }

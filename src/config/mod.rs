@@ -121,7 +121,7 @@ pub use service::timeouts::Timeouts;
 pub use service::upstream::{CircuitBreakerConfig, PoolLimits, RateLimit, UpstreamOptions};
 pub use service::upstream_url::UpstreamUrl;
 pub use service::{RefreshOn, ResponseHeadLimits};
-pub use shared_store::{SharedStore, StoreUrl, WhenUnavailable};
+pub use shared_store::{Sentinel, SharedStore, StoreServer, StoreServers, Topology, WhenUnavailable};
 pub use shutdown::Shutdown;
 pub use state::State;
 pub use tls::date::rfc3339;

@@ -1,31 +1,38 @@
 //! `shared`: the store through which the processes of a fleet share tokens.
 
-use std::fmt;
+mod login;
+mod topology;
+mod url;
+
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
-use url::Url;
-
-use super::host;
-use super::host::Host;
 use super::reader::duration::DURATION;
 use super::reader::mapping::Mapping;
 use super::reader::secret::SECRET;
 use super::reader::table::{Format, Key, Keys};
 use super::reader::value::Value;
 use super::reader::{duration, secret};
-use super::tls::client;
 use super::tls::client::TLS;
 use super::tls::model::Tls;
 use crate::secret::Secret;
+
+use login::Login;
+pub use topology::{Sentinel, Topology};
+pub use url::{StoreServer, StoreServers};
 
 /// The keys of `shared`.
 pub(super) const KEYS: Keys = &[
     Key::required(
         "url",
-        Format::Pattern("^rediss?://[^/?#]"),
-        "URL of the Redis or Valkey: rediss://HOST:PORT.",
+        Format::OneOrMore(&Format::Pattern("^rediss?://[^/?#]")),
+        "URL of the Redis or Valkey: rediss://HOST:PORT. Several are those of sentinels, or of nodes of a cluster.",
     ),
+    Key::optional(
+        "sentinel",
+        Format::Keys(&[topology::SENTINEL]),
+        "`url` has sentinels, which name the primary.",
+    ),
+    Key::optional("cluster", Format::Bool, "`url` has nodes of a cluster.").or("false"),
     Key::optional("username", Format::Text, "User at the store."),
     Key::optional("password", SECRET, "Its password."),
     Key::optional("tls", TLS, "TLS toward the store."),
@@ -71,8 +78,12 @@ const WHEN_UNAVAILABLE: [(&str, WhenUnavailable); 2] =
 /// `shared`: tokens are shared by the processes of a fleet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedStore {
-    /// The address of the store.
-    pub url: StoreUrl,
+    /// The servers that the configuration names.
+    pub url: StoreServers,
+    /// Which server has the records.
+    pub topology: Topology,
+    /// Whether servers of other machines may be reached without TLS.
+    pub allows_plaintext: bool,
     /// The user at the store.
     pub username: Option<String>,
     /// The password of the user.
@@ -91,30 +102,8 @@ pub struct SharedStore {
     pub is_default: bool,
 }
 
-/// The URL of a store, in parts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoreUrl {
-    /// Whether the scheme is `rediss`.
-    pub is_tls: bool,
-    /// The host of the store.
-    pub host: Host,
-    /// The port; 6379 by default.
-    pub port: u16,
-    /// The number of the database.
-    pub database: u16,
-}
-
-impl fmt::Display for StoreUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.is_tls { "rediss" } else { "redis" };
-        write!(f, "{scheme}://{}:{}/{}", self.host, self.port, self.database)
-    }
-}
-
 /// Shortest key, in characters: the output of `openssl rand -hex 16`.
 const MIN_KEY_LENGTH: usize = 32;
-/// The port of Redis.
-const DEFAULT_PORT: u16 = 6379;
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 const TIMEOUTS: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(10));
 const DEFAULT_PREFIX: &str = "sidekey";
@@ -122,13 +111,16 @@ const DEFAULT_PREFIX: &str = "sidekey";
 pub(super) fn read(value: &Value<'_>) -> Option<SharedStore> {
     let mut mapping = value.mapping()?;
     let url = mapping.required("url");
-    let username = mapping.optional("username").and_then(|value| value.parse(username));
-    let password = mapping.optional("password").and_then(|value| secret::read(&value));
-    let tls = mapping.optional("tls");
-    let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean()).unwrap_or_default();
-    let url = url.and_then(|value| value.parse(|text| store_url(text, plaintext)));
-    let is_tls = url.as_ref().map(|url| url.is_tls);
-    let tls = tls.map_or_else(Tls::default, |value| self::tls(&value, is_tls));
+    let allows_plaintext =
+        mapping.optional("allow_plaintext").and_then(|value| value.boolean()).unwrap_or_default();
+    let port = Topology::port(mapping.optional("sentinel").is_some());
+    let servers = url.as_ref().and_then(|value| url::read(value, port, allows_plaintext));
+    let is_tls = servers.as_ref().map(|servers| servers.is_tls);
+    let Login { username, password, tls } = Login::read(&mut mapping, is_tls);
+    let topology = Topology::read(&mut mapping, is_tls);
+    if let (Some(value), Some(servers), Some(topology)) = (&url, &servers, &topology) {
+        check(value, servers, topology);
+    }
     let keys = mapping.required("key").and_then(|value| keys(&value));
     let prefix = mapping.optional("prefix").map(|value| value.parse(prefix));
     let timeout = mapping.optional("timeout").map(|value| timeout(&value));
@@ -137,10 +129,12 @@ pub(super) fn read(value: &Value<'_>) -> Option<SharedStore> {
     let is_default = default(&mut mapping);
     mapping.reject_unknown_keys();
     Some(SharedStore {
-        url: url?,
+        url: servers?,
+        topology: topology?,
+        allows_plaintext,
         username,
         password,
-        tls,
+        tls: tls.unwrap_or_default(),
         keys: keys?,
         prefix: prefix.unwrap_or_else(|| Some(DEFAULT_PREFIX.into()))?,
         timeout: timeout.unwrap_or(Some(DEFAULT_TIMEOUT))?,
@@ -149,15 +143,20 @@ pub(super) fn read(value: &Value<'_>) -> Option<SharedStore> {
     })
 }
 
-fn default(mapping: &mut Mapping<'_>) -> bool {
-    mapping.optional("default").and_then(|value| value.boolean()).unwrap_or_default()
+/// Reports addresses that do not fit to how the servers belong together.
+fn check(value: &Value<'_>, servers: &StoreServers, topology: &Topology) {
+    match topology {
+        Topology::Single if servers.servers.len() > 1 => value.error(
+            "several servers are sentinels, whose primary `sentinel: { master: NAME }` names, or nodes of a cluster, with \
+             `cluster: true`",
+        ),
+        Topology::Cluster if servers.database != 0 => value.error("a cluster has the database 0 only"),
+        _ => {}
+    }
 }
 
-fn tls(value: &Value<'_>, is_tls: Option<bool>) -> Tls {
-    if is_tls == Some(false) {
-        value.error("`tls` has no effect for a `redis://` URL; use `rediss://`, or remove `tls`");
-    }
-    client::read(value, None)
+fn default(mapping: &mut Mapping<'_>) -> bool {
+    mapping.optional("default").and_then(|value| value.boolean()).unwrap_or_default()
 }
 
 fn keys(value: &Value<'_>) -> Option<Vec<Secret>> {
@@ -193,102 +192,8 @@ fn timeout(value: &Value<'_>) -> Option<Duration> {
     Some(timeout)
 }
 
-fn username(text: &str) -> Result<String, String> {
-    let is_valid = !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
-    is_valid.then(|| text.to_owned()).ok_or_else(|| "a user is one word of visible ASCII".into())
-}
-
 fn prefix(text: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte);
     let is_valid = (1..=64).contains(&text.len()) && text.bytes().all(allowed);
     is_valid.then(|| text.to_owned()).ok_or_else(|| "letters, digits and `_.:-`, at most 64 of them".into())
-}
-
-/// Parses the URL of a store. No message repeats it, because it may contain a password.
-fn store_url(text: &str, plaintext: bool) -> Result<StoreUrl, String> {
-    let (is_tls, rest) = match text.split_once("://") {
-        Some(("rediss", rest)) => (true, rest),
-        Some(("redis", rest)) => (false, rest),
-        Some(("redis+unix" | "unix", _)) => return Err("a Unix socket is not supported".into()),
-        _ => return Err("a URL starts with `rediss://` or `redis://` and a host".into()),
-    };
-    if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == '\\') {
-        return Err("a URL cannot contain spaces, control characters or backslashes".into());
-    }
-    if rest.split(['/', '?', '#']).next().unwrap_or_default().contains('@') {
-        return Err("the URL contains credentials; put them under `username` and `password`".into());
-    }
-    if text.contains(['?', '#']) {
-        return Err("the URL has a query or a fragment, which has no meaning; remove it".into());
-    }
-    if rest.contains(',') {
-        return Err("several servers are not supported; give the address of one Redis or Valkey".into());
-    }
-    let url = Url::parse(text).map_err(|error| format!("not a valid URL: {error}"))?;
-    let host = host::parse(url.host_str().unwrap_or_default())?;
-    if let (true, Host::Name(name)) = (is_tls, &host)
-        && ServerName::try_from(name.as_str()).is_err()
-    {
-        return Err("TLS cannot verify this host name".into());
-    }
-    if url.port() == Some(0) {
-        return Err("port 0 is not a valid port".into());
-    }
-    if !is_tls && !plaintext && !host.is_loopback() {
-        return Err("`redis://` would send the password unencrypted; use `rediss://`, or allow it with \
-                    `allow_plaintext: true`"
-            .into());
-    }
-    let database = match url.path().trim_matches('/') {
-        "" => 0,
-        digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-            digits.parse().map_err(|_| "the number of the database is too large")?
-        }
-        _ => return Err("the path of the URL is the number of a database: rediss://HOST:PORT/0".into()),
-    };
-    Ok(StoreUrl { is_tls, host, port: url.port().unwrap_or(DEFAULT_PORT), database })
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn store_url_has_host_port_and_database() {
-        let read = |text: &str| store_url(text, false).map(|url| url.to_string());
-        assert_eq!(read("rediss://redis.example").unwrap(), "rediss://redis.example:6379/0");
-        assert_eq!(read("rediss://redis.example:7000/3").unwrap(), "rediss://redis.example:7000/3");
-        assert_eq!(read("redis://127.0.0.1:7").unwrap(), "redis://127.0.0.1:7/0");
-        assert_eq!(read("redis://[::1]/").unwrap(), "redis://[::1]:6379/0");
-        assert_eq!(store_url("redis://valkey.svc", true).unwrap().to_string(), "redis://valkey.svc:6379/0");
-    }
-
-    #[test]
-    fn store_url_of_another_form_is_rejected() {
-        for text in [
-            "",
-            "redis.example:6379",
-            "https://redis.example",
-            "redis://redis.example",
-            "redis+unix:///run/redis.sock",
-            "unix:///run/redis.sock",
-            "rediss://",
-            "rediss://me:CANARY@redis.example",
-            "rediss://@redis.example",
-            "rediss://redis.example?db=1",
-            "rediss://redis.example#insecure",
-            "rediss://a.example,b.example",
-            "rediss://redis.example:0",
-            "rediss://redis.example:99999",
-            "rediss://redis.example/x",
-            "rediss://redis.example/99999",
-            "rediss://a b",
-            "rediss://-a_",
-        ] {
-            let error = store_url(text, false).unwrap_err();
-            assert!(!error.contains("CANARY"), "{text}: {error}");
-        }
-    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::store::StoreError;
 use crate::metrics::FleetMetrics;
@@ -13,6 +14,8 @@ use crate::refresh::{Sharing, SharingFacts};
 pub(super) struct Health {
     metrics: FleetMetrics,
     state: Mutex<HealthState>,
+    /// Wakes the subscriber when the store cannot be used any more.
+    went_down: Notify,
 }
 
 #[derive(Default)]
@@ -28,7 +31,7 @@ struct HealthState {
 impl Health {
     /// Nothing is known yet.
     pub(super) fn new(metrics: FleetMetrics) -> Self {
-        Self { metrics, state: Mutex::default() }
+        Self { metrics, state: Mutex::default(), went_down: Notify::new() }
     }
 
     /// What is shown of one more value.
@@ -65,11 +68,22 @@ impl Health {
                 "shared store not available: {error}. Each process requests its own tokens until it is back, and no refresh token \
                  is spent"
             );
+            self.went_down.notify_one();
         }
         let since = *state.down_since.get_or_insert_with(SystemTime::now);
         state.show(|facts| {
             facts.down_since.get_or_insert(since);
         });
+    }
+
+    /// Waits until the store cannot be used any more.
+    pub(super) async fn went_down(&self) {
+        self.went_down.notified().await;
+    }
+
+    /// Whether the store cannot be used.
+    pub(super) fn is_down(&self) -> bool {
+        self.state.lock().is_up == Some(false)
     }
 
     /// The number of processes.

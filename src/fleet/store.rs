@@ -109,6 +109,10 @@ pub(super) trait SharedStore: Send + Sync {
         spends: bool,
     ) -> Result<bool, StoreError>;
 
+    /// Whether the server that this process uses is the one that has the records. False: another one has them now, and is used from
+    /// now on. An error: that cannot be known.
+    async fn is_current(&self) -> Result<bool, StoreError>;
+
     /// Records that the refresh token of a record is about to be spent. Returns false if the lock is not mine.
     async fn mark(&self, names: &Names, nonce: &str) -> Result<bool, StoreError>;
 

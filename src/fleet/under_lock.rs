@@ -37,7 +37,7 @@ impl Shared {
                 return Ok(self.follow(decided, &view, local).into());
             }
         }
-        if self.rules.rotates && !self.store.mark(&self.names, &call.nonce).await? {
+        if self.rules.rotates && !self.may_spend(call).await? {
             return Ok(Step::Again);
         }
         let newest = self.newest(&view).and_then(Result::ok);
@@ -56,6 +56,12 @@ impl Shared {
             Ok(obtained) => self.keep((obtained, began.elapsed()), &view, newest.as_ref(), local, call).await,
             Err(error) => self.failed(error, &view, newest, local, call).await,
         }
+    }
+
+    /// Whether the refresh token may be spent now: the lock is mine, at the server that has the records. A primary that was replaced
+    /// while it was stopped does not know of it when it goes on, and would have an old refresh token.
+    async fn may_spend(&self, call: &Call<'_>) -> Result<bool, StoreError> {
+        Ok(self.store.is_current().await? && self.store.mark(&self.names, &call.nonce).await?)
     }
 
     /// Does `work` while the lock is renewed. The second of the pair: whether a refresh token is being spent.

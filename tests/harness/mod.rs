@@ -61,9 +61,10 @@ pub use process::{Process, run};
 pub use real::{
     AiohttpApi, Alertmanager, Apache, Browser, Caddy, Curl, CurlResponse, CurlSession, Django,
     DockerRegistry, GitServer, GoClient, GrpcServer, Httpbin, Moto, Nghttpd, Nginx, OidcProvider, OpenBao,
-    Prometheus, Redis, Settings, SignedRequest, git, grpc_calls, http_signatures_verify, http2_websocket,
-    httpx_calls, installed, java_calls, jose_sign, jose_verify, node_clients, openapi_holds, openssl,
-    otlp_decode, promtool_check_metrics, python_clients, python_requests, tool,
+    Prometheus, Redis, RedisCluster, RedisSentinels, Settings, SignedRequest, StoreServer, git, grpc_calls,
+    http_signatures_verify, http2_websocket, httpx_calls, installed, java_calls, jose_sign, jose_verify,
+    node_clients, openapi_holds, openssl, otlp_decode, promtool_check_metrics, python_clients,
+    python_requests, tool,
 };
 pub use recorded_request::RecordedRequest;
 pub use secret_mount::{SecretMount, UpdateStyle};

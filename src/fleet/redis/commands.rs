@@ -8,6 +8,7 @@ use redis::{Cmd, Value};
 use super::connection::Connection;
 use super::replies;
 use super::scripts::Script;
+use crate::config::StoreServer;
 use crate::fleet::names::Names;
 use crate::fleet::record::millis;
 use crate::fleet::store::{Locked, SharedStore, StoreError, View, Write, Written};
@@ -61,6 +62,16 @@ impl RedisStore {
         self.connection.send(&command).await.map(|_| ())
     }
 
+    /// The server that was used last.
+    pub(in crate::fleet) fn server(&self) -> Option<StoreServer> {
+        self.connection.server()
+    }
+
+    /// Finds out again which server has the records, at the next step.
+    pub(in crate::fleet) async fn reconnect(&self) {
+        self.connection.close().await;
+    }
+
     /// Sends a command that is about no record.
     pub(in crate::fleet) async fn send(&self, command: &Cmd) -> Result<Value, StoreError> {
         self.connection.send(command).await
@@ -99,6 +110,10 @@ impl SharedStore for RedisStore {
     ) -> Result<bool, StoreError> {
         let (lease, spends) = (milliseconds(Some(lease)), if spends { b"1" } else { b"0" });
         self.is_one(Script::Renew, names, &[nonce.as_bytes(), lease.as_bytes(), spends]).await
+    }
+
+    async fn is_current(&self) -> Result<bool, StoreError> {
+        self.connection.is_current().await
     }
 
     async fn mark(&self, names: &Names, nonce: &str) -> Result<bool, StoreError> {

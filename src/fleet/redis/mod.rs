@@ -2,7 +2,12 @@
 //!
 //! ```text
 //! scripts     the steps of the store, in Lua: each is made as a whole
-//! connection  one connection, opened by Sidekey's own resolver and TLS, and opened again after a failure
+//! reach       connections to a server, opened by Sidekey's own resolver and TLS
+//! primary     which server has the records: sentinels or nodes of a cluster name it
+//! slot        which node of a cluster has a key
+//! dialer      opens connections to that server
+//! connection  one of them, for all commands of a process, opened again after a failure
+//! errors      what the errors of the library mean
 //! commands    the steps, as the trait has them
 //! replies     what the scripts return
 //! subscriber  news of other processes, and the state of the store
@@ -14,6 +19,11 @@
 
 pub(super) mod commands;
 pub(super) mod connection;
+pub(super) mod dialer;
+mod errors;
+mod primary;
+mod reach;
 mod replies;
 mod scripts;
+mod slot;
 pub(super) mod subscriber;

@@ -3,6 +3,7 @@
 use redis::Value;
 use tokio::time::Instant;
 
+use crate::config::{Host, StoreServer};
 use crate::fleet::store::{StoreError, Stored, View};
 use crate::refresh::ClockReading;
 
@@ -63,6 +64,22 @@ pub(super) fn view(value: Value, asked: ClockReading) -> Result<View, StoreError
     Ok(View { now: number(&now)?, asked, answered, record, failure, spender })
 }
 
+/// The server of a reply. Without a host it is the machine of `asked`.
+pub(super) fn server_of(host: &Value, port: &Value, asked: Option<&StoreServer>) -> Option<StoreServer> {
+    let text = |value: &Value| match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        Value::SimpleString(text) => Some(text.clone()),
+        Value::Int(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let host = match text(host).filter(|host| !matches!(host.as_str(), "" | "?")) {
+        Some(host) => host.parse().map(Host::Ip).ok().or_else(|| Host::canonical(&host))?,
+        None => asked?.host.clone(),
+    };
+    let port = text(port)?.parse().ok().filter(|port| *port != 0)?;
+    Some(StoreServer { host, port })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,5 +118,19 @@ mod tests {
         }
         assert!(view(Value::Okay, ClockReading::now()).is_err());
         assert!(view(Value::Array(vec![Value::Int(1)]), ClockReading::now()).is_err());
+    }
+
+    #[test]
+    fn server_of_another_form_is_none() {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        assert_eq!(
+            server_of(&text("10.0.0.1"), &text("6379"), None),
+            Some(StoreServer { host: Host::Ip([10, 0, 0, 1].into()), port: 6379 })
+        );
+        for (host, port) in
+            [("", "1"), ("10.0.0.1", "0"), ("10.0.0.1", "x"), ("a b", "1"), ("10.0.0.1", "65536")]
+        {
+            assert_eq!(server_of(&text(host), &text(port), None), None, "{host}:{port}");
+        }
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use redis::Value;
-use redis::aio::PubSub;
+use tokio::time::Instant;
 
 use super::commands::{RedisStore, channel, published_name};
-use super::connection::Dialer;
+use super::dialer::{Dialer, Subscription};
+use crate::config::StoreServer;
 use crate::fleet::health::Health;
 use crate::fleet::news::NewsRoom;
 use crate::fleet::store::StoreError;
@@ -30,9 +31,9 @@ pub(in crate::fleet) struct Subscriber {
 impl Subscriber {
     /// Passes news on, for ever.
     pub(in crate::fleet) async fn run(self) {
-        let mut wait = RECONNECT.0;
+        let (mut wait, mut server) = (RECONNECT.0, None);
         loop {
-            match self.listen(&mut wait).await {
+            match self.listen(&mut wait, &mut server).await {
                 Ok(()) => self.health.down(&StoreError("the connection was lost".into())),
                 Err(error) => self.health.down(&error),
             }
@@ -41,9 +42,9 @@ impl Subscriber {
         }
     }
 
-    async fn subscribe(&self) -> Result<PubSub, StoreError> {
+    async fn subscribe(&self) -> Result<Subscription, StoreError> {
         let mut subscription = self.dialer.subscriber().await?;
-        let subscribing = subscription.subscribe(channel(&self.prefix));
+        let subscribing = subscription.messages.subscribe(channel(&self.prefix));
         match tokio::time::timeout(self.dialer.timeout(), subscribing).await {
             Ok(Ok(())) => Ok(subscription),
             Ok(Err(_)) => Err(StoreError("it does not permit this user to subscribe to the channel".into())),
@@ -51,17 +52,22 @@ impl Subscriber {
         }
     }
 
-    async fn listen(&self, wait: &mut Duration) -> Result<(), StoreError> {
-        let subscription = self.subscribe().await?;
+    /// Passes news on until the connection ends. `last` is the server of the last connection.
+    async fn listen(&self, wait: &mut Duration, last: &mut Option<StoreServer>) -> Result<(), StoreError> {
+        let Subscription { messages, server } = self.subscribe().await?;
         self.check_policy().await?;
-        self.check().await?;
+        self.check(&server).await?;
+        if last.as_ref().is_some_and(|last| *last != server) {
+            tracing::info!(fleet.primary = %server, "shared store has another primary");
+        }
+        *last = Some(server.clone());
         *wait = RECONNECT.0;
         // What was published before is not received.
         self.news.about_all();
-        let mut messages = subscription.into_on_message();
-        let mut check = tokio::time::interval(CHECK_INTERVAL);
-        check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut messages = messages.into_on_message();
+        let mut checked = Instant::now();
         loop {
+            let interval = if self.health.is_down() { RECONNECT.1 } else { CHECK_INTERVAL };
             tokio::select! {
                 message = messages.next() => match message {
                     None => return Ok(()),
@@ -72,17 +78,28 @@ impl Subscriber {
                         }
                     }
                 },
-                _ = check.tick() => self.check().await?,
+                () = until_check(checked + interval, &self.health) => {
+                    self.check(&server).await?;
+                    checked = Instant::now();
+                }
             }
         }
     }
 
     /// Checks that the store can be written, and asks how many processes there are.
-    async fn check(&self) -> Result<(), StoreError> {
+    async fn check(&self, server: &StoreServer) -> Result<(), StoreError> {
         if let Err(error) = self.store.probe().await {
+            if self.dialer.is_replaceable() {
+                return Err(error);
+            }
             // News comes all the same. If it does not, the connection ends.
             self.health.down(&error);
             return Ok(());
+        }
+        if self.store.server().is_some_and(|used| used != *server) {
+            // One of both connections leads to a primary that has been replaced.
+            self.store.reconnect().await;
+            return Err(StoreError("another server is its primary now".into()));
         }
         self.health.up();
         let mut command = redis::cmd("PUBSUB");
@@ -121,6 +138,14 @@ impl Subscriber {
             _ => return Ok(None),
         };
         Ok(policy(&text).map(str::to_owned))
+    }
+}
+
+/// Waits until this time, or until the store cannot be used any more.
+async fn until_check(time: Instant, health: &Health) {
+    tokio::select! {
+        () = tokio::time::sleep_until(time) => {}
+        () = health.went_down() => {}
     }
 }
 

@@ -27,6 +27,8 @@ mod probe;
 mod prometheus;
 mod promtool;
 mod redis;
+mod redis_cluster;
+mod redis_sentinel;
 mod requests;
 
 use std::path::{Path, PathBuf};
@@ -54,7 +56,9 @@ pub use openbao::OpenBao;
 pub use otlp::otlp_decode;
 pub use prometheus::Prometheus;
 pub use promtool::promtool_check_metrics;
-pub use redis::Redis;
+pub use redis::{Redis, StoreServer};
+pub use redis_cluster::RedisCluster;
+pub use redis_sentinel::RedisSentinels;
 pub use requests::python_requests;
 
 /// The path of an installed program.
@@ -75,6 +79,18 @@ fn tests_file(relative: &str) -> PathBuf {
 pub fn installed(relative: &str) -> PathBuf {
     let file = tests_file(relative);
     if file.exists() { file } else { missing(&format!("tests/{relative}")) }
+}
+
+/// A program that a Python package brings along, in the environment of this name.
+fn packaged(environment: &str, program: &str) -> PathBuf {
+    let lib = tests_file(&format!(".venv-{environment}/lib"));
+    let versions = std::fs::read_dir(&lib).map(|entries| entries.flatten().collect::<Vec<_>>());
+    let files = versions
+        .unwrap_or_default()
+        .into_iter()
+        .map(|python| python.path().join("site-packages").join(program));
+    let found = files.into_iter().find(|file| file.is_file());
+    found.unwrap_or_else(|| missing(&format!("tests/.venv-{environment}")))
 }
 
 fn missing(what: &str) -> ! {

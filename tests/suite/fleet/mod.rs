@@ -3,6 +3,7 @@
 
 mod access_tokens;
 mod commands;
+mod documented;
 mod faults;
 mod large;
 mod refresh_tokens;
@@ -10,3 +11,4 @@ mod roll_out;
 mod setup;
 mod store_lost;
 mod store_reads;
+mod topologies;

@@ -8,7 +8,9 @@ use nix::sys::signal::Signal;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
-use crate::harness::{MockResponse, MockUpstream, RecordedRequest, Redis, Request, Sidekey};
+use crate::harness::{
+    MockResponse, MockUpstream, RecordedRequest, Redis, Request, Sidekey, assert_eventually,
+};
 
 /// A key for `shared`.
 pub const KEY: &str = "the-key-of-the-fleet-CANARY-0123456789";
@@ -257,6 +259,18 @@ pub fn holder(processes: &[Sidekey], server: &MockUpstream) -> Option<usize> {
         links.into_iter().any(|link| sockets.iter().any(|socket| link.as_os_str() == socket.as_str()))
     };
     processes.iter().position(has)
+}
+
+/// Waits for the next token request; returns which process makes it.
+pub async fn next_holder(provider: &Provider, endpoint: &MockUpstream, processes: &[Sidekey]) -> usize {
+    let requests = provider.requests();
+    let mut found = None;
+    assert_eventually(Duration::from_secs(60), "a process requests a token", async || {
+        found = (provider.requests() > requests).then(|| holder(processes, endpoint)).flatten();
+        found.is_some()
+    })
+    .await;
+    found.unwrap()
 }
 
 /// Kills a process without a warning.

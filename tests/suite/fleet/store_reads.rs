@@ -1,25 +1,39 @@
 //! What the store sees: no request, and nothing that can be read.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::setup::{Provider, client_credentials, config, refresh_token, shared, start};
 use crate::harness::{Load, Pki, Redis, Request, Sidekey};
+
+/// Number of requests in which the store must see none.
+const REQUESTS: usize = 100_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn store_is_never_asked_for_a_request() {
     let (provider, redis) = (Provider::new(Duration::from_secs(3600)), Redis::start(&[]).await);
     let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
     let config = config(&shared(&redis), &upstream, &client_credentials(&endpoint));
-    let processes = start(&config, 2).await;
+    let processes = start(&config.replace("level: debug", "level: info"), 2).await;
     for process in &processes {
         assert_eq!(process.get("/api/x").await.status, 200);
+        process.logged("shared store connected").await;
     }
-    let monitor = redis.monitor().await;
-    let load = Load::start(processes[0].address(), &["/api/x"; 4]);
-    load.answers(5000).await;
-    assert_eq!(load.stop().await.failures, Vec::<String>::new());
+    let (monitor, began) = (redis.monitor().await, Instant::now());
+    let load = Load::start(processes[0].address(), &["/api/x"; 8]);
+    for _ in 0..REQUESTS / 5000 {
+        load.answers(5000).await;
+    }
+    let outcome = load.stop().await;
+    assert_eq!(outcome.failures, Vec::<String>::new());
+    assert!(outcome.answered >= REQUESTS);
+    // Every ten seconds a process checks whether the store can be written, and asks for the number of processes.
+    let checks = usize::try_from(began.elapsed().as_secs() / 10 + 1).unwrap() * processes.len();
     let seen = monitor.output();
-    assert!(!seen.contains("EVAL"), "{seen}");
+    let commands: Vec<_> =
+        seen.lines().filter(|line| line.contains('"') && !line.contains(" lua] ")).collect();
+    let is_check = |line: &&&str| line.contains(":probe\"") || line.contains("\"NUMSUB\"");
+    assert_eq!(commands.iter().filter(|line| !is_check(line)).collect::<Vec<_>>(), Vec::<&&str>::new());
+    assert!(commands.len() <= checks * 2, "{} commands, {checks} checks", commands.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,10 +68,10 @@ async fn store_is_reached_by_tls_with_user_and_password() {
     let pki = Pki::new();
     let (provider, redis) = (Provider::new(Duration::from_secs(3600)), Redis::start_tls(&pki).await);
     let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
-    let allowed = "~{fleet-a}:* &fleet-a:news +eval +ping +time +get +set +del +pttl +hmget +hset +pexpire +persist +publish +subscribe \
-                   +pubsub|numsub +info";
-    let rule: Vec<_> =
-        ["ACL", "SETUSER", "sidekey", "on", ">pa55"].into_iter().chain(allowed.split(' ')).collect();
+    let rule = super::documented::user_rule("pa55")
+        .replace("{sidekey}", "{fleet-a}")
+        .replace("&sidekey:", "&fleet-a:");
+    let rule: Vec<_> = ["ACL", "SETUSER"].into_iter().chain(rule.split(' ').skip(1)).collect();
     assert_eq!(redis.cli(&rule).await.trim(), "OK");
     assert_eq!(redis.cli(&["ACL", "SETUSER", "default", "off"]).await.trim(), "OK");
     let shared = |password: &str| {

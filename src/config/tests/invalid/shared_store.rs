@@ -40,6 +40,54 @@ services:
 ",
     ),
     (
+        "shared with addresses that do not fit together",
+        "
+shared:
+  url: [rediss://a.example, rediss://b.example/1, rediss://a.example]
+  sentinel: { username: me, password: CANARY, port: 1 }
+  cluster: true
+  key: { env: SECRET }
+services:
+  mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } }
+",
+    ),
+    (
+        "shared with several servers of no form, or with both",
+        "
+shared:
+  url: [rediss://a.example, rediss://b.example]
+  sentinel: { master: 'a b', tls: {} }
+  cluster: true
+  key: { env: SECRET }
+services:
+  mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } }
+",
+    ),
+    (
+        "shared with several servers",
+        "
+shared: { url: [rediss://a.example, rediss://b.example], key: { env: SECRET } }
+services:
+  mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } }
+",
+    ),
+    (
+        "shared with a cluster and a database",
+        "
+shared: { url: rediss://a.example/3, cluster: true, key: { env: SECRET } }
+services:
+  mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } }
+",
+    ),
+    (
+        "shared with a list of no server, and sentinels without a name",
+        "
+shared: { url: [], sentinel: {}, key: { env: SECRET } }
+services:
+  mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } }
+",
+    ),
+    (
         "share without a store",
         "
 services:

@@ -1,0 +1,101 @@
+//! A cluster of three primaries, and a replica for each.
+
+use std::time::Duration;
+
+use super::super::{Pki, assert_eventually, port};
+use super::redis::{Redis, StoreServer};
+
+const WAIT: Duration = Duration::from_secs(60);
+/// The password of all nodes.
+const PASSWORD: &str = "pa55-of-the-cluster-CANARY";
+
+/// The nodes: three primaries, and then their replicas in the same order.
+pub struct RedisCluster {
+    pub nodes: Vec<Redis>,
+    ca_file: Option<String>,
+}
+
+impl RedisCluster {
+    /// Starts three primaries with a password, and as many replicas as `with_replicas` says. A primary that does not answer for
+    /// two seconds is replaced.
+    pub async fn start(software: StoreServer, pki: Option<&Pki>, with_replicas: bool) -> Self {
+        let tls = if pki.is_some() { "yes" } else { "no" };
+        let mut nodes = Vec::new();
+        let mut buses = Vec::new();
+        for _ in 0..if with_replicas { 6 } else { 3 } {
+            let bus = port::free().to_string();
+            let options = [
+                "--cluster-enabled",
+                "yes",
+                "--cluster-port",
+                &bus,
+                "--cluster-node-timeout",
+                "2000",
+                "--tls-cluster",
+                tls,
+                "--tls-replication",
+                tls,
+                "--requirepass",
+                PASSWORD,
+                "--masterauth",
+                PASSWORD,
+            ];
+            let mut node = Redis::start_as(software, &options, pki).await;
+            node.log_in(PASSWORD);
+            nodes.push(node);
+            buses.push(bus);
+        }
+        let cluster = Self { nodes, ca_file: pki.map(Pki::ca_file) };
+        let first = &cluster.nodes[0];
+        for (index, node) in cluster.nodes.iter().enumerate() {
+            if let Some((from, to)) = [("0", "5460"), ("5461", "10922"), ("10923", "16383")].get(index) {
+                assert_eq!(node.cli(&["CLUSTER", "ADDSLOTSRANGE", from, to]).await.trim(), "OK");
+            }
+            if index > 0 {
+                let meet = ["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string(), &buses[index]];
+                assert_eq!(first.cli(&meet).await.trim(), "OK");
+            }
+        }
+        let count = cluster.nodes.len();
+        for node in &cluster.nodes {
+            assert_eventually(WAIT, "the nodes know each other", async || {
+                let known = node.cli(&["CLUSTER", "INFO"]).await;
+                known.contains("cluster_state:ok")
+                    && known.contains(&format!("cluster_known_nodes:{count}\r"))
+            })
+            .await;
+        }
+        for (index, replica) in cluster.nodes.iter().enumerate().skip(3) {
+            let id = cluster.nodes[index - 3].cli(&["CLUSTER", "MYID"]).await;
+            assert_eventually(WAIT, "the node is a replica", async || {
+                replica.cli(&["CLUSTER", "REPLICATE", id.trim()]).await.trim() == "OK"
+            })
+            .await;
+            assert_eventually(WAIT, "the replica has a copy", async || {
+                replica.info("master_link_status").await.as_deref() == Some("up")
+            })
+            .await;
+        }
+        cluster
+    }
+
+    /// The section `shared`, with this key.
+    pub fn shared(&self, key: &str) -> String {
+        let scheme = if self.ca_file.is_some() { "rediss" } else { "redis" };
+        let urls: Vec<_> =
+            self.nodes.iter().map(|node| format!("'{scheme}://127.0.0.1:{}'", node.port)).collect();
+        let tls =
+            self.ca_file.as_ref().map(|file| format!(", tls: {{ ca_file: {file} }}")).unwrap_or_default();
+        format!(
+            "shared: {{ url: [{}], cluster: true, password: {PASSWORD}, key: {key}, timeout: 1s{tls} }}",
+            urls.join(", ")
+        )
+    }
+
+    /// Which of the first three nodes has the keys of the default prefix, as the cluster says.
+    pub async fn node_of_records(&self) -> usize {
+        let slot: u16 =
+            self.nodes[0].cli(&["CLUSTER", "KEYSLOT", "{sidekey}:x"]).await.trim().parse().unwrap();
+        usize::from(slot / 5461)
+    }
+}

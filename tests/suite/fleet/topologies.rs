@@ -1,0 +1,240 @@
+//! Stores of several servers: a primary that sentinels watch over, and a cluster. They replace a server that fails.
+
+use std::time::Duration;
+
+use super::documented::user_rule;
+use super::setup::{Callers, KEY, Provider, client_credentials, config, next_holder, refresh_token, start};
+use crate::harness::{Pki, Redis, RedisCluster, RedisSentinels, Sidekey, StoreServer, assert_eventually};
+
+const WAIT: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Asserts that processes of this section share one token, and get news of each other.
+async fn share(shared: &str) -> Vec<Sidekey> {
+    let provider = Provider::new(HOUR);
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    let processes = start(&config(shared, &upstream, &client_credentials(&endpoint)), 3).await;
+    for process in &processes {
+        assert_eq!(process.get("/api/x").await.status, 200);
+        process.logged("shared store connected").await;
+    }
+    assert_eq!(provider.requests(), 1);
+    provider.revoke_all();
+    assert_eq!(processes[0].get("/api/x").await.status, 200);
+    for process in &processes {
+        let has_both = async || {
+            let count = async |by| {
+                process.metric("sidekey_shared_tokens_total", &[("by", by)]).await.unwrap_or_default()
+            };
+            count("self").await + count("peer").await > 1.5
+        };
+        assert_eventually(WAIT, "each process has got the new token by itself", has_both).await;
+        assert!(!process.log().contains("CANARY"), "{}", process.log());
+    }
+    assert_eq!(provider.requests(), 2);
+    processes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fleet_shares_through_the_primary_that_sentinels_name() {
+    let store = RedisSentinels::start(StoreServer::Redis, None).await;
+    // Any one of them can name it.
+    store.freeze_sentinel(0, true);
+    share(&store.shared(KEY)).await;
+    store.freeze_sentinel(0, false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_and_store_are_reached_by_tls() {
+    let pki = Pki::new();
+    let store = RedisSentinels::start(StoreServer::Redis, Some(&pki)).await;
+    share(&store.shared(KEY)).await;
+    for wrong in
+        ["master: main, password: wrong-CANARY", "master: other, password: pa55-of-the-sentinels-CANARY"]
+    {
+        let shared = store.shared(KEY).replace("master: main, password: pa55-of-the-sentinels-CANARY", wrong);
+        let (ok, text) = check(&shared).await;
+        let expected =
+            if wrong.contains("wrong") { "(WRONGPASS)" } else { "it knows no primary of the name other" };
+        assert!(!ok && text.contains("FAILED: the sentinel 127.0.0.1:") && text.contains(expected), "{text}");
+        assert!(!text.contains("CANARY"), "{text}");
+    }
+    // With a user of the fewest permissions at each.
+    let rule = user_rule("u5er-CANARY");
+    let rule: Vec<_> = ["ACL", "SETUSER"].into_iter().chain(rule.split(' ').skip(1)).collect();
+    for server in &store.servers {
+        assert_eq!(server.cli(&rule).await.trim(), "OK");
+    }
+    let at_sentinels =
+        "ACL SETUSER finder on >f1nd-CANARY resetchannels -@all +ping +sentinel|get-master-addr-by-name";
+    store.at_sentinels(&at_sentinels.split(' ').collect::<Vec<_>>()).await;
+    let shared = store
+        .shared(KEY)
+        .replace("password: pa55-of-the-sentinels-CANARY", "username: finder, password: f1nd-CANARY");
+    let shared =
+        shared.replace("password: pa55-of-the-store-CANARY", "username: sidekey, password: u5er-CANARY");
+    let (ok, text) = check(&shared).await;
+    assert!(ok && text.contains("shared store"), "{text}");
+    share(&shared).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fleet_shares_through_the_node_that_has_the_slot() {
+    let store = RedisCluster::start(StoreServer::Redis, None, false).await;
+    share(&store.shared(KEY)).await;
+    let at = store.node_of_records().await;
+    for (index, node) in store.nodes.iter().enumerate() {
+        let keys = node.cli(&["--scan", "--pattern", "{sidekey}:*:r"]).await;
+        assert_eq!(
+            keys.lines().filter(|line| !line.is_empty()).count(),
+            usize::from(index == at),
+            "{index}: {keys}"
+        );
+    }
+    // Without `cluster` the node says what is missing.
+    let other = &store.nodes[(at + 1) % 3];
+    let shared =
+        format!("shared: {{ url: '{}', password: pa55-of-the-cluster-CANARY, key: {KEY} }}", other.url());
+    let (ok, text) = check(&shared).await;
+    assert!(!ok && text.contains("with `cluster: true`"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_is_reached_by_tls() {
+    let pki = Pki::new();
+    let store = RedisCluster::start(StoreServer::Redis, Some(&pki), false).await;
+    share(&store.shared(KEY)).await;
+    let rule = format!("{} +cluster|slots", user_rule("u5er-CANARY"));
+    let rule: Vec<_> = ["ACL", "SETUSER"].into_iter().chain(rule.split(' ').skip(1)).collect();
+    for node in &store.nodes {
+        assert_eq!(node.cli(&rule).await.trim(), "OK");
+    }
+    let shared = store
+        .shared(KEY)
+        .replace("password: pa55-of-the-cluster-CANARY", "username: sidekey, password: u5er-CANARY");
+    let (ok, text) = check(&shared).await;
+    assert!(ok && text.contains("shared store"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn valkey_is_a_store_alone_with_sentinels_and_as_cluster() {
+    let alone = Redis::start_as(StoreServer::Valkey, &[], None).await;
+    share(&super::setup::shared(&alone)).await;
+    let sentinels = RedisSentinels::start(StoreServer::Valkey, None).await;
+    share(&sentinels.shared(KEY)).await;
+    let cluster = RedisCluster::start(StoreServer::Valkey, None, false).await;
+    share(&cluster.shared(KEY)).await;
+}
+
+/// Runs `sidekey check --online`; returns whether all is well, and what was printed.
+async fn check(shared: &str) -> (bool, String) {
+    let provider = Provider::new(HOUR);
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("services.yaml");
+    std::fs::write(&file, config(shared, &upstream, &client_credentials(&endpoint))).unwrap();
+    let output = Sidekey::command(&["check", "--online", "--config", file.to_str().unwrap()], &[]).await;
+    (output.status.success(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// The generation of the one record that a server has.
+async fn generation(server: &Redis) -> u64 {
+    let keys = server.keys("{sidekey}:*:r").await;
+    server
+        .cli(&["HGET", keys.first().map_or("", String::as_str), "g"])
+        .await
+        .trim()
+        .parse()
+        .unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failover_that_loses_a_write_loses_no_grant() {
+    let store = RedisSentinels::start(StoreServer::Redis, None).await;
+    let provider = Provider::new(Duration::from_secs(30));
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    provider.state.lock().delay = Duration::from_millis(1500);
+    let processes = start(&config(&store.shared(KEY), &upstream, &refresh_token(&endpoint)), 6).await;
+    for process in &processes {
+        process.ready().await;
+    }
+    let callers = Callers::of(&processes);
+    let (primary, replica) = (&store.servers[0], &store.servers[1]);
+    let before = generation(primary).await;
+    next_holder(&provider, &endpoint, &processes).await;
+    // The replica gets nothing any more. The answer of the provider is written to the primary alone, which is stopped then.
+    replica.freeze(true);
+    primary.cli(&["CLIENT", "KILL", "TYPE", "replica"]).await;
+    assert_eventually(WAIT, "the record is written", async || generation(primary).await > before).await;
+    primary.freeze(true);
+    replica.freeze(false);
+    store.is_primary(1).await;
+    assert_eventually(WAIT, "the fleet gives the store what it has lost", async || {
+        generation(replica).await > before
+    })
+    .await;
+    for process in &processes {
+        let up = async || process.metric("sidekey_shared_store_up", &[]).await == Some(1.0);
+        assert_eventually(WAIT, "the store is up", up).await;
+        process.logged("shared store has another primary").await;
+    }
+    // It goes on without knowing that it was replaced.
+    primary.freeze(false);
+    let issued = provider.issued();
+    assert_eventually(WAIT, "one more token is issued", async || provider.issued() > issued).await;
+    assert_eq!(callers.stop().await, Vec::<String>::new(), "no request failed");
+    let state = provider.state.lock();
+    assert_eq!((&state.reused, state.requests), (&Vec::new(), state.issued.len()), "no grant was lost");
+    // The first one, and one for each of two expiries.
+    assert_eq!(state.requests, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replaced_primary_is_not_asked_about_a_refresh_token() {
+    let store = RedisSentinels::start(StoreServer::Redis, None).await;
+    let provider = Provider::new(HOUR);
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    let config = config(&store.shared(KEY), &upstream, &refresh_token(&endpoint));
+    let first = start(&config, 1).await.remove(0);
+    first.ready().await;
+    first.logged("shared store connected").await;
+    // While the first process has nothing to ask, its primary is replaced, and another process spends the refresh token.
+    store.servers[0].freeze(true);
+    store.is_primary(1).await;
+    let second = start(&config, 1).await.remove(0);
+    second.ready().await;
+    provider.revoke_all();
+    assert_eq!(second.get("/api/x").await.status, 200);
+    assert_eq!(provider.issued(), 2);
+    // The old primary goes on, with the old refresh token.
+    store.servers[0].freeze(false);
+    assert_eq!(first.get("/api/x").await.status, 200);
+    let state = provider.state.lock();
+    assert_eq!((&state.reused, state.requests), (&Vec::new(), state.issued.len()), "no grant was lost");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cluster_that_replaces_a_primary_is_followed() {
+    let store = RedisCluster::start(StoreServer::Redis, None, true).await;
+    let provider = Provider::new(Duration::from_secs(30));
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    let processes = start(&config(&store.shared(KEY), &upstream, &refresh_token(&endpoint)), 4).await;
+    for process in &processes {
+        process.ready().await;
+    }
+    let callers = Callers::of(&processes);
+    let at = store.node_of_records().await;
+    store.nodes[at].freeze(true);
+    assert_eventually(WAIT, "the replica is a primary", async || {
+        store.nodes[at + 3].info("role").await.as_deref() == Some("master")
+    })
+    .await;
+    for process in &processes {
+        process.logged("shared store has another primary").await;
+    }
+    let issued = provider.issued();
+    assert_eventually(WAIT, "two more tokens are issued", async || provider.issued() >= issued + 2).await;
+    assert_eq!(callers.stop().await, Vec::<String>::new(), "no request failed");
+    let state = provider.state.lock();
+    assert_eq!((&state.reused, state.requests), (&Vec::new(), state.issued.len()), "no grant was lost");
+}
