@@ -14,7 +14,7 @@ use crate::config::reader::mapping::Mapping;
 use crate::config::reader::schema::Schema;
 use crate::config::reader::table::Keys;
 use crate::config::{Auth, AuthFacts, AuthKind};
-use crate::fleet::{Fleet, Shared};
+use crate::fleet::{Fleet, Rules, Shared, TracedValue};
 use crate::metrics::SharedTokenMetrics;
 use crate::net::dns::Resolver;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
@@ -63,7 +63,9 @@ pub trait Kind: 'static {
     /// `SourceContext::shared`.
     fn unshareable(settings: &Self::Settings) -> Option<&'static str> {
         let _ = settings;
-        Some("a fleet shares tokens of `oauth2`, `jwt` and `github_app`")
+        Some(
+            "a fleet shares what is requested for an identity that all processes have: tokens, and keys of a role of AWS",
+        )
     }
 
     /// Builds the store and the refresher of a value that expires; `None` if the kind has no such value.
@@ -159,9 +161,26 @@ pub struct SourceContext<'a> {
 }
 
 impl SourceContext<'_> {
+    /// The value of the fleet that `what` shapes and that has no refresh token; `None` if it is not shared. A value that the upstream
+    /// rejects is replaced no earlier than `min_interval`.
+    pub(super) fn fleet_value(
+        &self,
+        kind: &str,
+        what: &impl Hash,
+        min_interval: Duration,
+    ) -> Option<Arc<Shared>> {
+        self.fleet.map(|fleet| fleet.value(kind, what, Rules { rotates: false, min_interval }))
+    }
+
+    /// A value of the fleet, as these services use it.
+    pub(super) fn traced(&self, shared: Arc<Shared>) -> TracedValue {
+        let (metrics, traces) = (self.users.clone(), self.traces.clone());
+        TracedValue { shared, metrics, traces, services: self.services.join(", ") }
+    }
+
     /// A source whose tokens are those of the fleet.
     pub(super) fn shared<S: TokenSource>(&self, source: S, shared: Arc<Shared>) -> SharedTokens<S> {
-        SharedTokens::new(source, shared, self.users.clone(), self.traces.clone(), self.services.join(", "))
+        SharedTokens::new(source, self.traced(shared))
     }
 }
 

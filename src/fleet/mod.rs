@@ -8,6 +8,7 @@
 //! failure     why the last request failed, for the others: sealed as well
 //! store       what a store must do (trait), and what it answers
 //! shared      one value: read, lock, read again, request, write, publish
+//! traced      the value as services use it: with a span
 //! under_lock  the part of it that is done under the lock
 //! restore     gives the store what it has lost
 //! decision    what to do about what the store has
@@ -45,6 +46,7 @@ mod shared;
 mod store;
 #[cfg(test)]
 mod tests;
+mod traced;
 mod under_lock;
 
 pub use fleet::Fleet;
@@ -54,3 +56,4 @@ pub use record::Obtained;
 pub use second_copy::SecondCopy;
 pub use shared::{Requester, Shared, Taken};
 pub use store::{BuildError, StoreError};
+pub use traced::TracedValue;

@@ -23,6 +23,11 @@ impl Expiring for AwsCredentials {
 }
 
 impl AwsCredentials {
+    /// A key that ends then.
+    pub(super) fn until(keys: AwsKeys, expiry: Expiry) -> Self {
+        Self { keys, expiry }
+    }
+
     /// The key.
     pub(in crate::credential) fn keys(&self) -> &AwsKeys {
         &self.keys

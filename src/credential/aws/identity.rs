@@ -69,6 +69,28 @@ impl Identity {
         }
     }
 
+    /// The role whose keys sign; `None` if they are those of a machine or a container, or do not expire.
+    pub(in crate::credential) fn final_role(&self) -> Option<&Role> {
+        match (&self.role, &self.origin) {
+            (Some(role), _) | (None, Origin::WebIdentity { role, .. }) => Some(role),
+            _ => None,
+        }
+    }
+
+    /// Why a fleet cannot share the keys; `None` if it can.
+    pub(in crate::credential) fn unshareable(&self) -> Option<&'static str> {
+        match (self.final_role(), &self.origin) {
+            (Some(_), _) => None,
+            (None, Origin::Static(_)) => Some(
+                "a key that does not expire is not requested; the keys of a role (`assume_role`) can be shared",
+            ),
+            (None, _) => Some(
+                "the keys of a machine or a container are those of this one; the keys of a role that they take on (`assume_role`) can be \
+                 shared",
+            ),
+        }
+    }
+
     /// The server that gives the keys that sign, without secrets.
     pub(in crate::credential) fn server(&self) -> Option<String> {
         let url = match (&self.role, &self.origin) {

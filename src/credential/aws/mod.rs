@@ -16,6 +16,7 @@
 //! profile      reads a shared credentials file
 //! identity     where keys come from
 //! source       gets keys that expire
+//! shared       from another process of a fleet
 //! sts          from STS, for a role
 //! metadata     from an instance or a container
 //! refusal      what an answer without a key means
@@ -41,6 +42,7 @@ mod profile;
 mod query;
 mod refusal;
 mod settings;
+mod shared;
 mod signature;
 mod signed_post;
 mod signer;

@@ -1,13 +1,14 @@
 //! The source of the keys of an identity, counted and timed for each service that shares them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
 use super::credentials::AwsCredentials;
 use super::identity::{Identity, Origin, Role};
 use super::metadata::{ContainerSource, InstanceSource};
+use super::shared::SharedKeys;
 use super::sts::{Base, Proof, RoleSource};
 use super::{metadata, sts};
 use crate::config::Tls;
@@ -18,14 +19,21 @@ use crate::net::dns::Resolver;
 use crate::refresh::{Source, SourceError, SourceErrorKind, SourceServer};
 use crate::tls::client::TlsClients;
 
-/// The source of the keys that sign, counted and timed; `None` if they do not expire.
+/// The source of the keys that sign, counted and timed; `None` if they do not expire. Keys that the service rejects are replaced no
+/// earlier than `min_interval`.
 pub(in crate::credential) fn source(
     identity: &Identity,
     context: &SourceContext<'_>,
+    min_interval: Duration,
 ) -> Result<Option<Arc<dyn Source<AwsCredentials>>>, BuildError> {
-    let source = keys_source(identity, context.tls, context.resolver)?;
-    let users = context.users.clone();
-    Ok(source.map(|inner| Arc::new(Counted { inner, users }) as Arc<dyn Source<AwsCredentials>>))
+    let Some(inner) = keys_source(identity, context.tls, context.resolver)? else { return Ok(None) };
+    let counted = Arc::new(Counted { inner, users: context.users.clone() });
+    // However a process shows who it is, the keys are those of the role.
+    let shared = identity.final_role().and_then(|role| context.fleet_value("aws_role", role, min_interval));
+    Ok(Some(match shared {
+        None => counted,
+        Some(shared) => Arc::new(SharedKeys::new(counted, context.traced(shared))),
+    }))
 }
 
 /// The source of the keys that sign; `None` if they do not expire.

@@ -102,17 +102,20 @@ impl ManagedIdentity {
         }])
     }
 
-    /// The source of its tokens. `kind` is the kind of the credential.
+    /// The source of its tokens. `kind` is the kind of the credential. A token that the API rejects is replaced no earlier than
+    /// `min_interval`.
     pub(in crate::credential) fn source(
         &self,
-        kind: &'static str,
+        (kind, min_interval): (&'static str, Duration),
         context: &SourceContext<'_>,
     ) -> Result<Arc<dyn Source<AccessToken>>, BuildError> {
         let tls = context.tls.client(&Tls::default())?;
         let client = ServerClient::new(tls, context.resolver.clone(), None, (self.endpoint.who(), LIMIT))?;
         let (facts, url) = (client.facts(), self.endpoint.url().clone());
+        // Another machine has another endpoint, and the same identity.
+        let shared = context.fleet_value(kind, &(&self.scope, &self.assigned), min_interval);
         let kind = RequestKind { credential: kind, grant: None, method: "GET", server: Some(url) };
-        Ok(token_source(Tokens { identity: self.clone(), client }, kind, facts, context, None))
+        Ok(token_source(Tokens { identity: self.clone(), client }, kind, facts, context, shared))
     }
 }
 

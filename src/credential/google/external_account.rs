@@ -2,6 +2,7 @@
 //! result for a token of a service account, if the federation goes through one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -42,10 +43,11 @@ impl ExternalAccount {
         }
     }
 
-    /// The source of its tokens. `kind` is the kind of the credential.
+    /// The source of its tokens. `kind` is the kind of the credential. A token that the API rejects is replaced no earlier than
+    /// `min_interval`.
     pub(in crate::credential) fn source(
         &self,
-        kind: &'static str,
+        (kind, min_interval): (&'static str, Duration),
         context: &SourceContext<'_>,
     ) -> Result<Arc<dyn Source<AccessToken>>, BuildError> {
         let endpoint = token_endpoint(&self.token_service(), context)?;
@@ -60,6 +62,7 @@ impl ExternalAccount {
             }
         };
         let server = endpoint.server().clone();
+        let shared = context.fleet_value(kind, self, min_interval);
         let kind = RequestKind {
             credential: kind,
             grant: Some("token_exchange"),
@@ -68,7 +71,7 @@ impl ExternalAccount {
         };
         let subject = Subject::new(&self.file.subject, self.proxy.as_ref(), context)?;
         let tokens = Tokens { account: self.clone(), subject, endpoint, impersonation };
-        Ok(token_source(tokens, kind, server, context, None))
+        Ok(token_source(tokens, kind, server, context, shared))
     }
 }
 

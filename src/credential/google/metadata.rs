@@ -57,18 +57,20 @@ impl MetadataAccount {
         url
     }
 
-    /// The source of its tokens. `kind` is the kind of the credential.
+    /// The source of its tokens. `kind` is the kind of the credential. A token that the API rejects is replaced no earlier than
+    /// `min_interval`.
     pub(in crate::credential) fn source(
         &self,
-        kind: &'static str,
+        (kind, min_interval): (&'static str, Duration),
         context: &SourceContext<'_>,
     ) -> Result<Arc<dyn Source<AccessToken>>, BuildError> {
         let tls = context.tls.client(&Tls::default())?;
         let client = ServerClient::new(tls, context.resolver.clone(), None, (WHO, LIMIT))?;
         let facts = client.facts();
+        let shared = context.fleet_value(kind, &(&self.wanted, &self.account), min_interval);
         let kind =
             RequestKind { credential: kind, grant: None, method: "GET", server: Some(self.server.clone()) };
-        Ok(token_source(Tokens { account: self.clone(), client }, kind, facts, context, None))
+        Ok(token_source(Tokens { account: self.clone(), client }, kind, facts, context, shared))
     }
 }
 

@@ -101,12 +101,16 @@ impl Kind for AwsSigV4 {
         AwsSigner::owned(&settings.scope)
     }
 
+    fn unshareable(settings: &Settings) -> Option<&'static str> {
+        settings.identity.unshareable()
+    }
+
     fn refresh(
         settings: &Settings,
         context: &SourceContext<'_>,
         reuse: Option<StoreHandle>,
     ) -> Result<Option<Refresh>, BuildError> {
-        let Some(source) = aws::source(&settings.identity, context)? else { return Ok(None) };
+        let Some(source) = aws::source(&settings.identity, context, MIN_INTERVAL)? else { return Ok(None) };
         Ok(Some(Refresh::new(source, store_or_new(reuse, MIN_INTERVAL))))
     }
 

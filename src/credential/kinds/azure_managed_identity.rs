@@ -61,12 +61,19 @@ impl Kind for AzureManagedIdentity {
         Owned::authorization()
     }
 
+    fn unshareable(settings: &Settings) -> Option<&'static str> {
+        matches!(settings.0.assigned, Assigned::System).then_some(
+            "the identity of a machine or an app itself is that of this one; one that `client_id`, `object_id` or `resource_id` names can \
+             be shared",
+        )
+    }
+
     fn refresh(
         settings: &Settings,
         context: &SourceContext<'_>,
         reuse: Option<StoreHandle>,
     ) -> Result<Option<Refresh>, BuildError> {
-        let source = settings.0.source(Self::NAME, context)?;
+        let source = settings.0.source((Self::NAME, MIN_INTERVAL), context)?;
         Ok(Some(Refresh::new(source, store_or_new(reuse, MIN_INTERVAL))))
     }
 

@@ -88,6 +88,11 @@ impl Kind for AzureWorkloadIdentity {
         Owned::authorization()
     }
 
+    /// Whatever the token of its platform is, it is for the identity that `client_id` names.
+    fn unshareable(_: &OAuth2) -> Option<&'static str> {
+        None
+    }
+
     fn refresh(
         settings: &OAuth2,
         context: &SourceContext<'_>,

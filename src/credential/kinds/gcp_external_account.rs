@@ -85,12 +85,18 @@ impl Kind for GcpExternalAccount {
         Owned::authorization()
     }
 
+    fn unshareable(settings: &Settings) -> Option<&'static str> {
+        settings.0.file.impersonation.is_none().then_some(
+            "a federated identity may be another one in each process; a service account that it takes on can be shared",
+        )
+    }
+
     fn refresh(
         settings: &Settings,
         context: &SourceContext<'_>,
         reuse: Option<StoreHandle>,
     ) -> Result<Option<Refresh>, BuildError> {
-        let source = settings.0.source(Self::NAME, context)?;
+        let source = settings.0.source((Self::NAME, MIN_INTERVAL), context)?;
         Ok(Some(Refresh::new(source, store_or_new(reuse, MIN_INTERVAL))))
     }
 

@@ -63,12 +63,18 @@ impl Kind for GcpMetadata {
         Owned::authorization()
     }
 
+    fn unshareable(settings: &Settings) -> Option<&'static str> {
+        (settings.0.account == "default").then_some(
+            "the service account of a machine is that of this one; one that `service_account` names can be shared",
+        )
+    }
+
     fn refresh(
         settings: &Settings,
         context: &SourceContext<'_>,
         reuse: Option<StoreHandle>,
     ) -> Result<Option<Refresh>, BuildError> {
-        let source = settings.0.source(Self::NAME, context)?;
+        let source = settings.0.source((Self::NAME, MIN_INTERVAL), context)?;
         Ok(Some(Refresh::new(source, store_or_new(reuse, MIN_INTERVAL))))
     }
 

@@ -91,6 +91,10 @@ impl Kind for GcpServiceAccount {
         Owned::authorization()
     }
 
+    fn unshareable(_: &OAuth2) -> Option<&'static str> {
+        None
+    }
+
     fn refresh(
         settings: &OAuth2,
         context: &SourceContext<'_>,

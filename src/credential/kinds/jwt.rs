@@ -26,7 +26,6 @@ use crate::credential::{
     Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
     store_or_new,
 };
-use crate::fleet::Rules;
 use crate::oauth2::source::access_token_source::AccessTokenSource;
 use crate::oauth2::{AccessToken, IssuedToken, TokenResponse, TokenSource, jws};
 use crate::refresh::{ClockReading, Expiry, Source, SourceError, SourceErrorKind};
@@ -133,14 +132,14 @@ impl Kind for Jwt {
         reuse: Option<StoreHandle>,
     ) -> Result<Option<Refresh>, BuildError> {
         let minted = Minted(settings.clone());
-        let source: Arc<dyn Source<AccessToken>> = match context.fleet {
-            None => Arc::new(minted),
-            Some(fleet) => {
-                let rules = Rules { rotates: false, min_interval: settings.min_reuse };
-                let source = context.shared(minted, fleet.value("jwt", settings, rules));
-                Arc::new(AccessTokenSource::new(source, None, settings.token.clone(), Arc::default()))
-            }
-        };
+        let source: Arc<dyn Source<AccessToken>> =
+            match context.fleet_value("jwt", settings, settings.min_reuse) {
+                None => Arc::new(minted),
+                Some(shared) => {
+                    let source = context.shared(minted, shared);
+                    Arc::new(AccessTokenSource::new(source, None, settings.token.clone(), Arc::default()))
+                }
+            };
         Ok(Some(Refresh::new::<AccessToken>(source, store_or_new(reuse, settings.min_reuse))))
     }
 

@@ -12,7 +12,7 @@ use super::refresh_token::RefreshTokenGrant;
 use super::token_exchange::ExchangeGrant;
 use super::user_login::UserLoginGrant;
 use crate::config::{Grant, OAuth2};
-use crate::fleet::{Fleet, Rules, Shared};
+use crate::fleet::{Fleet, Rules, Shared, TracedValue};
 use crate::metrics::SharedTokenMetrics;
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::refresh_tokens::{Identity, RefreshTokenRegistry};
@@ -64,7 +64,8 @@ pub fn source(
     if let Some(copy) = refresh_tokens.copy(&config).filter(|_| config.grant.keeps_refresh_token()) {
         shared.keep_copy(Arc::new(copy));
     }
-    let source = SharedTokens::new(source, shared, metrics.clone(), traces.clone(), name);
+    let value = TracedValue { shared, metrics: metrics.clone(), traces: traces.clone(), services: name };
+    let source = SharedTokens::new(source, value);
     Arc::new(AccessTokenSource::new(source, dpop_key, config.token.clone(), server))
 }
 

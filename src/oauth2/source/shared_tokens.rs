@@ -1,28 +1,21 @@
 //! Tokens that a fleet shares: a token request is made by one process, and the others use what it was issued.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::fleet::{Obtained, Requester, Shared, Taken};
-use crate::metrics::SharedTokenMetrics;
+use crate::fleet::{Obtained, Requester, TracedValue};
 use crate::oauth2::source::token_source::TokenSource;
 use crate::oauth2::token::{IssuedToken, TokenResponse};
-use crate::otel::{CurrentTracer, Span, Value};
-use crate::refresh::{Cause, Obtainer, Risk, Sharing, Source, SourceError, SourceErrorKind};
+use crate::refresh::{Cause, Risk, Sharing, Source, SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
 /// A source whose tokens are those of the fleet.
 pub struct SharedTokens<S> {
-    shared: Arc<Shared>,
+    value: TracedValue,
     inner: Requests<S>,
-    metrics: SharedTokenMetrics,
-    traces: Arc<CurrentTracer>,
-    /// The services that use the token.
-    services: String,
 }
 
 /// Makes the token requests.
@@ -44,34 +37,9 @@ struct Read {
 }
 
 impl<S> SharedTokens<S> {
-    /// Wraps a source of token responses. `services` are those that use the token, for traces.
-    pub fn new(
-        inner: S,
-        shared: Arc<Shared>,
-        metrics: SharedTokenMetrics,
-        traces: Arc<CurrentTracer>,
-        services: String,
-    ) -> Self {
-        Self { shared, inner: Requests(inner), metrics, traces, services }
-    }
-
-    /// Records a wait for the fleet as a span, as token requests are recorded.
-    fn record(&self, began: (SystemTime, Instant), outcome: &Result<Taken, SourceError>) {
-        let Some(tracer) = self.traces.get() else { return };
-        let mut attributes: Vec<(&'static str, Value)> =
-            vec![("sidekey.service", self.services.clone().into())];
-        match outcome {
-            Ok(taken) => attributes.push(("sidekey.shared.by", taken.by.as_str().into())),
-            Err(error) => attributes.push(("error.type", error.kind.as_str().into())),
-        }
-        tracer.record(Span {
-            context: tracer.root(),
-            name: "shared token",
-            start: began.0,
-            took: began.1.elapsed(),
-            attributes,
-            error: outcome.as_ref().err().map(|error| error.message.clone()),
-        });
+    /// Wraps a source of token responses.
+    pub fn new(inner: S, value: TracedValue) -> Self {
+        Self { value, inner: Requests(inner) }
     }
 }
 
@@ -82,13 +50,7 @@ impl<S: TokenSource> Source<TokenResponse> for SharedTokens<S> {
     }
 
     async fn fetch_for(&self, cause: Cause) -> Result<TokenResponse, SourceError> {
-        let began = (SystemTime::now(), Instant::now());
-        let outcome = self.shared.obtain(cause, &self.inner, &self.metrics).await;
-        self.record(began, &outcome);
-        let taken = outcome?;
-        if let Obtainer::Peer(process) = &taken.by {
-            tracing::debug!(sidekey.service = self.services, fleet.process = process, "shared token taken");
-        }
+        let taken = self.value.obtain(cause, &self.inner).await?;
         let read = read(&taken.content).ok_or_else(unreadable)?;
         let value =
             read.access.and_then(|token| Secret::new(token.to_string()).ok()).ok_or_else(unreadable)?;
@@ -97,15 +59,15 @@ impl<S: TokenSource> Source<TokenResponse> for SharedTokens<S> {
     }
 
     async fn changed(&self) {
-        self.shared.changed().await;
+        self.value.shared.changed().await;
     }
 
     fn risk(&self) -> Option<Arc<Risk>> {
-        self.shared.risk()
+        self.value.shared.risk()
     }
 
     fn sharing(&self) -> Option<Arc<Sharing>> {
-        Some(self.shared.sharing().clone())
+        Some(self.value.shared.sharing().clone())
     }
 }
 

@@ -5,6 +5,7 @@ mod access_tokens;
 mod commands;
 mod documented;
 mod faults;
+mod kinds;
 mod large;
 mod refresh_tokens;
 mod roll_out;

@@ -120,6 +120,18 @@ services:
     upstream: https://a.example
     share: true
     auth: { type: aws_sigv4, service: s3, region: a, access_key_id: { env: SECRET }, secret_access_key: { env: SECRET } }
+  aws_machine:
+    upstream: https://a.example
+    share: true
+    auth: { type: aws_sigv4, service: s3, region: a, credentials: { from: instance } }
+  azure_machine:
+    upstream: https://a.example
+    share: true
+    auth: { type: azure_managed_identity, scope: https://a.example/.default }
+  gcp_machine:
+    upstream: https://a.example
+    share: true
+    auth: { type: gcp_metadata, scopes: [https://a.example/x] }
 ",
     ),
 ];

@@ -17,7 +17,6 @@ use zeroize::Zeroizing;
 use super::installation::Installation;
 use super::settings::Settings;
 use crate::credential::{BuildError, SourceContext, sensitive, token_source};
-use crate::fleet::Rules;
 use crate::oauth2::client::http::HttpClient;
 use crate::oauth2::client::observed::{date, learn_from, learn_from_error};
 use crate::oauth2::{AccessToken, IssuedToken, RequestKind, TokenResponse, TokenSource, jws, sanitize};
@@ -68,8 +67,7 @@ impl InstallationTokens {
             method: "POST",
             server: Some(self.settings.api.url.clone()),
         };
-        let rules = Rules { rotates: false, min_interval: MIN_INTERVAL };
-        let shared = context.fleet.map(|fleet| fleet.value("github_app", &settings, rules));
+        let shared = context.fleet_value("github_app", &settings, MIN_INTERVAL);
         token_source(self, kind, server, context, shared)
     }
 
