@@ -59,6 +59,8 @@ const provider = new Provider(issuer, {
   ],
   pkce: { required: () => true },
   rotateRefreshToken: true,
+  // A token that is revoked takes its grant with it.
+  revokeGrantPolicy: () => true,
   issueRefreshToken: async (_ctx, asking) => asking.grantTypeAllowed('refresh_token'),
   findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   scopes: ['openid', 'offline_access', 'api:read', 'api:write'],
@@ -85,6 +87,7 @@ const provider = new Provider(issuer, {
         && ctx.socket.getPeerX509Certificate().subjectAltName === `DNS:${expected}`,
     },
     introspection: { enabled: true, allowedPolicy: () => true },
+    revocation: { enabled: true },
     // A token asked for with `resource` is a JWT for that audience; without it, an opaque one.
     resourceIndicators: {
       enabled: true,

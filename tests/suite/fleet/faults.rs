@@ -3,24 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::setup::{
-    Callers, Provider, client_credentials, config, holder, kill, refresh_token, shared, start,
-};
-use crate::harness::{MockUpstream, Redis, Sidekey, assert_eventually};
+use super::setup::{Callers, Provider, config, kill, next_holder, refresh_token, shared, start};
+use crate::harness::{Redis, Sidekey, assert_eventually};
 
 const WAIT: Duration = Duration::from_secs(30);
-
-/// Waits for the next token request; returns which process makes it.
-async fn next_holder(provider: &Provider, endpoint: &MockUpstream, processes: &[Sidekey]) -> usize {
-    let requests = provider.requests();
-    let mut found = None;
-    assert_eventually(WAIT, "a process requests a token", async || {
-        found = (provider.requests() > requests).then(|| holder(processes, endpoint)).flatten();
-        found.is_some()
-    })
-    .await;
-    found.unwrap()
-}
 
 async fn replace(processes: &mut Vec<Sidekey>, callers: &mut Callers, at: usize, config: &str) {
     let process = processes.remove(at);
@@ -111,28 +97,50 @@ async fn answer_that_waits_for_the_store_is_written_by_its_holder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn store_without_memory_is_no_busy_holder() {
-    let (provider, redis) = (Provider::new(Duration::from_secs(5)), Redis::start(&[]).await);
+async fn death_of_the_holder_before_its_request_costs_no_grant() {
+    let (provider, redis) = (Provider::new(Duration::from_secs(3600)), Redis::start(&[]).await);
     let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
-    let plain = config(&shared(&redis), &upstream, &client_credentials(&endpoint));
-    let processes = start(&plain, 3).await;
+    let config = config(&shared(&redis), &upstream, &refresh_token(&endpoint));
+    // The first holder waits for three seconds under its lock, because the store has no record.
+    let first = start(&config, 1).await.remove(0);
+    assert_eventually(WAIT, "the record is locked", async || !redis.keys("{sidekey}:*:l").await.is_empty())
+        .await;
+    kill(first).await;
+    assert_eq!(provider.requests(), 0);
+    for process in start(&config, 3).await {
+        process.ready().await;
+    }
+    let state = provider.state.lock();
+    assert_eq!((&state.reused, state.requests), (&Vec::new(), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn death_of_the_holder_after_its_write_costs_nothing() {
+    let (provider, redis) = (Provider::new(Duration::from_secs(8)), Redis::start(&[]).await);
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    // No second use is accepted.
+    provider.state.lock().delay = Duration::from_millis(300);
+    let config = config(&shared(&redis), &upstream, &refresh_token(&endpoint));
+    let mut processes = start(&config, 5).await;
     for process in &processes {
         process.ready().await;
     }
-    let callers = Callers::of(&processes);
-    assert_eq!(redis.cli(&["CONFIG", "SET", "maxmemory", "1"]).await.trim(), "OK");
-    for process in &processes {
-        let logged = process.logged_like("shared store not available").await;
-        assert!(logged["message"].as_str().unwrap().contains("OOM"), "{logged}");
-        let alone =
-            async || process.metric("sidekey_shared_tokens_total", &[("by", "alone")]).await > Some(0.5);
-        assert_eventually(WAIT, "each process requests its own token", alone).await;
-        assert_eq!(process.metric("sidekey_shared_store_up", &[]).await, Some(0.0));
+    let mut callers = Callers::of(&processes);
+    let record = redis.keys("{sidekey}:*:r").await.remove(0);
+    let (before, began) = (provider.requests(), Instant::now());
+    for _ in 0..2 {
+        let at = next_holder(&provider, &endpoint, &processes).await;
+        let generation = redis.cli(&["HGET", &record, "g"]).await;
+        assert_eventually(WAIT, "the answer is written", async || {
+            redis.cli(&["HGET", &record, "g"]).await != generation
+        })
+        .await;
+        replace(&mut processes, &mut callers, at, &config).await;
     }
-    assert_eq!(redis.cli(&["CONFIG", "SET", "maxmemory", "0"]).await.trim(), "OK");
-    for process in &processes {
-        let up = async || process.metric("sidekey_shared_store_up", &[]).await == Some(1.0);
-        assert_eventually(WAIT, "the store is up", up).await;
-    }
+    let (requests, took) = (provider.requests() - before, began.elapsed());
     assert_eq!(callers.stop().await, Vec::<String>::new());
+    // A token of eight seconds is refreshed after five at the earliest.
+    let expiries = usize::try_from(took.as_secs() / 5 + 1).unwrap();
+    assert!(requests <= expiries, "{requests} requests, {expiries} expiries");
+    assert_eq!(provider.state.lock().reused, Vec::<String>::new(), "no grant was lost");
 }
