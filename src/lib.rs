@@ -40,5 +40,7 @@ pub mod reload;
 pub mod rules;
 pub mod runtime;
 pub mod secret;
+#[cfg(test)]
+mod simulation;
 pub mod tls;
 pub mod upstream;

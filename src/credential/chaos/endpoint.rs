@@ -8,12 +8,12 @@ use fastrand::Rng;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::promises::Promises;
 use crate::config::auth::placement::Placement;
 use crate::oauth2::{AccessToken, IssuedToken};
 use crate::refresh::schedule::usable_for;
 use crate::refresh::{ClockReading, Expiry, Source, SourceError, SourceErrorKind, test_clock};
 use crate::secret::Secret;
+use crate::simulation::Promises;
 
 /// The shortest wait after a failure.
 const MIN_BACKOFF: Duration = Duration::from_millis(100);

@@ -6,9 +6,9 @@ use fastrand::Rng;
 use http::HeaderValue;
 use tokio::time::Instant;
 
-use super::promises::Promises;
-use super::{paused, response, sign, with_seeds};
+use super::{response, sign};
 use crate::credential::{Fixed, Rotating, Signer, Verdict};
+use crate::simulation::{Promises, paused, with_seeds};
 
 /// By when an upstream that accepts one of two secrets gets that one, if it rejected both before: the interval between two attempts
 /// with both, and that between two probes.

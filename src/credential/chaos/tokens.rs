@@ -9,11 +9,12 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::endpoint::{Endpoint, MIN_FORCED_INTERVAL, World};
-use super::{paused, response, sign, with_seeds};
+use super::{response, sign};
 use crate::config::auth::placement::Placement;
 use crate::credential::{Signer, Token, Verdict};
 use crate::oauth2::TokenStore;
 use crate::refresh::{RefreshReason, Store, refresher, test_clock};
+use crate::simulation::{paused, with_seeds};
 
 /// How long a request waits for a token.
 const TOKEN_WAIT: Duration = Duration::from_secs(5);

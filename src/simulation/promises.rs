@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 /// What happened, by its name, and what of it broke a promise.
 #[derive(Default)]
-pub(super) struct Promises {
+pub(crate) struct Promises {
     broken: BTreeMap<&'static str, (u32, String)>,
     seen: BTreeMap<&'static str, u32>,
 }
 
 impl Promises {
     /// Records that a promise was broken. The first time is described in the failure.
-    pub(super) fn broken(&mut self, promise: &'static str, how: impl FnOnce() -> String) {
+    pub(crate) fn broken(&mut self, promise: &'static str, how: impl FnOnce() -> String) {
         let (count, first) = self.broken.entry(promise).or_insert_with(|| (0, String::new()));
         if *count == 0 {
             *first = how();
@@ -20,12 +20,12 @@ impl Promises {
     }
 
     /// Records that something happened which has to happen for the run to mean anything.
-    pub(super) fn seen(&mut self, what: &'static str) {
+    pub(crate) fn seen(&mut self, what: &'static str) {
         *self.seen.entry(what).or_default() += 1;
     }
 
     /// Fails if a promise was broken, or if something that is named here happened too seldom.
-    pub(super) fn assert_kept(&self, seed: u64, needed: &[(&str, u32)]) {
+    pub(crate) fn assert_kept(&self, seed: u64, needed: &[(&str, u32)]) {
         println!("seed {seed}: {:?}", self.seen);
         assert!(self.broken.is_empty(), "SIDEKEY_CHAOS_SEED={seed}: broken promises: {:#?}", self.broken);
         for (what, count) in needed {
