@@ -21,6 +21,8 @@ mod apply;
 mod certificates;
 mod outcome;
 mod reloader;
+#[cfg(test)]
+mod simulation;
 mod status;
 mod watcher;
 

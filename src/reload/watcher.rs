@@ -227,9 +227,9 @@ async fn sleep_for(interval: Option<Duration>) {
 }
 
 /// Sleeps until a time; without one, forever.
-async fn sleep_until(due: Option<Instant>) {
+async fn sleep_until(due: Option<tokio::time::Instant>) {
     match due {
-        Some(due) => sleep(due.saturating_duration_since(Instant::now())).await,
+        Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
 }

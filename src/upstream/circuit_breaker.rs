@@ -9,6 +9,9 @@
 //! (`circuit_breaker`: requests are rejected). It consists of relaxed atomics: a success in the closed state
 //! without failures reads one number.
 
+#[cfg(test)]
+mod simulation;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 

@@ -1,7 +1,11 @@
 //! One value that a polled source gave, and when it is fetched again.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
+
+#[cfg(test)]
+pub(super) use crate::refresh::test_clock::now as wall_now;
 use crate::secret::{Fetched, Lease, SecretText, Source, SourceError};
 
 /// Time until a source that failed is tried again; its polling interval, if that is shorter.
@@ -72,8 +76,9 @@ impl Kept {
 
     /// Keeps the value, and logs a new error once.
     pub(super) fn failed(&mut self, source: &Source, error: SourceError) {
-        let left = self.expires_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default() / 3);
-        let wait = RETRY_INTERVAL.min(self.interval).min(left.unwrap_or(Duration::MAX));
+        // More often the sooner it expires. Once it has expired, there is nothing left to be in time for.
+        let left = self.expires_at.and_then(|at| at.duration_since(wall_now()).ok());
+        let wait = RETRY_INTERVAL.min(self.interval).min(left.map_or(Duration::MAX, |left| left / 3));
         self.due = Instant::now() + wait.max(MIN_INTERVAL);
         if self.failing.as_ref().map(|failing| &failing.error) == Some(&error) {
             return;
@@ -82,7 +87,7 @@ impl Kept {
             secret.source = ?source,
             "secret source failed, the previous secret stays in use: {error}"
         );
-        let since = self.failing.take().map_or_else(SystemTime::now, |failing| failing.since);
+        let since = self.failing.take().map_or_else(wall_now, |failing| failing.since);
         self.failing = Some(Failing { error, since });
     }
 }
@@ -100,8 +105,13 @@ fn ensure_usable(source: &Source, old: &SecretText, new: SecretText) -> Result<(
 /// When to fetch a value again: well before it expires, at four fifths of its lifetime. Up to a tenth earlier, so that many
 /// processes do not fetch at the same time.
 pub(super) fn due(interval: Duration, expires_at: Option<SystemTime>) -> Instant {
-    let life = expires_at.map(|at| at.duration_since(SystemTime::now()).unwrap_or_default());
+    let life = expires_at.map(|at| at.duration_since(wall_now()).unwrap_or_default());
     let wait = life.map_or(interval, |life| (life * 4 / 5).min(interval));
     let wait = wait.clamp(MIN_INTERVAL, MAX_INTERVAL);
     Instant::now() + wait.mul_f64(1.0 - fastrand::f64() / 10.0).max(MIN_INTERVAL)
+}
+
+#[cfg(not(test))]
+fn wall_now() -> SystemTime {
+    SystemTime::now()
 }
