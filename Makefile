@@ -68,9 +68,9 @@ check: lint perf-check ## lint and perf-check: what CI runs before the tests
 
 ##@ Releases
 
-audit: ## Licences, sources and bans of the dependencies (installs cargo-deny; advisories: see deny.toml)
+audit: ## Licences, sources, bans and advisories of the dependencies (installs cargo-deny; fetches RustSec's database from GitHub)
 	cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
-	cargo deny check bans licenses sources
+	cargo deny check
 
 bench: ## Benchmarks beside other proxies (installs those; Debian)
 	./scripts/bench

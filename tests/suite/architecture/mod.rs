@@ -1,5 +1,6 @@
 //! The architecture: floors, circles and further rules, checked against the parsed sources.
 
+mod advisories;
 mod circles;
 mod circles_selftest;
 mod dependencies;
