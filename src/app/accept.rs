@@ -1,7 +1,7 @@
 //! Accepts TCP connections, with pingora's accept loop. The only file that names pingora.
 //!
 //! Pingora contributes the loop and nothing else: it accepts on a descriptor of a socket that Sidekey has bound itself, and
-//! calls [`ProxyApp`] in a task of its own for each connection. Sockets, threads, TLS, HTTP and the drain are Sidekey's.
+//! calls [`ProxyApp`] for each connection. Sockets, threads, TLS, HTTP and the drain are Sidekey's.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -72,7 +72,9 @@ pub(super) struct ProxyApp {
 impl ServerApp for ProxyApp {
     async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
         let socket = stream.get_socket_digest().map(|digest| digest as Arc<dyn PeerSocket>);
-        proxy::serve(&self.plane, &self.listener, stream, socket).await;
+        let app = self.clone();
+        // In a task of its own. That of the loop has room for a TLS handshake (docs/PINGORA.md), and ends here.
+        tokio::spawn(async move { proxy::serve(&app.plane, &app.listener, stream, socket).await });
         None
     }
 }
