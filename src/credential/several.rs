@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
 use http::HeaderValue;
+use httparse::Header;
 use zeroize::Zeroizing;
 
 use self::parts::Parts;
 use super::{
-    BodyNeed, CredentialStatus, CredentialVersion, Injection, NotReady, OutboundRequest, Owned, PendingBody,
-    RewrittenRequest, Signer, UpstreamResponse, Verdict,
+    BodyNeed, CredentialStatus, CredentialVersion, ForwardedFields, Injection, NotReady, OutboundRequest,
+    Owned, PendingBody, RewrittenRequest, Signer, UpstreamResponse, Verdict,
 };
 use crate::oauth2::TokenStore;
 use crate::oauth2::caller_tokens::{CallerTokens, Subject};
@@ -47,6 +48,30 @@ impl Several {
         let request = OutboundRequest { after, query: request.query.as_deref().map(Into::into), ..*request };
         Ok(version.with_part(index, self.parts.0[index].sign(&request, injection)?))
     }
+
+    /// Adds the credential that signs what else is in the request, with the header fields of the others.
+    fn sign_fields<'s>(
+        &'s self,
+        index: usize,
+        request: &OutboundRequest<'_>,
+        injection: &mut Injection<'s>,
+        version: CredentialVersion,
+    ) -> Result<CredentialVersion, NotReady> {
+        if injection.fields.is_empty() {
+            return self.sign_part(index, request, injection, version);
+        }
+        let added = injection.fields.clone();
+        let added = added.iter().map(|(name, value)| Header { name, value: value.as_bytes() });
+        let all: Vec<_> = request.fields.iter().chain(added).collect();
+        // What callers sent in their place was removed before.
+        let owned = Owned::default();
+        let request = OutboundRequest {
+            fields: ForwardedFields::of(&all, &owned),
+            query: request.query.as_deref().map(Into::into),
+            ..*request
+        };
+        self.sign_part(index, &request, injection, version)
+    }
 }
 
 impl Signer for Several {
@@ -75,7 +100,7 @@ impl Signer for Several {
         self.parts.0.iter().any(|part| part.may_reject_with(status))
     }
 
-    /// The credential that signs is the last one, and signs the query with what the others have put there.
+    /// The credential that signs is the last one, and signs the query and the fields with what the others have put there.
     fn sign<'s>(
         &'s self,
         request: &OutboundRequest<'_>,
@@ -87,11 +112,11 @@ impl Signer for Several {
         }
         let Some(signing) = self.signing else { return Ok(version) };
         let Some(pairs) = &injection.query else {
-            return self.sign_part(signing, request, injection, version);
+            return self.sign_fields(signing, request, injection, version);
         };
         let query = Zeroizing::new(joined_query(request.query.as_deref(), pairs)?);
         let request = OutboundRequest { query: Some(query.as_str().into()), ..*request };
-        self.sign_part(signing, &request, injection, version)
+        self.sign_fields(signing, &request, injection, version)
     }
 
     fn refusal(&self, request: &OutboundRequest<'_>) -> Option<&'static str> {

@@ -77,6 +77,30 @@ fn signature_covers_the_query_parameter_of_another_credential() {
     }
 }
 
+#[test]
+fn signature_covers_the_fields_of_other_credentials() {
+    let signed = "{ type: http_signature, algorithm: hmac-sha256, key: k, components: ['@path', x-key, authorization], created: false }";
+    let key = "{ type: api_key, name: X-Key, value: two }";
+    let token = "{ type: bearer, token: one }";
+    let lines = |auth: &str| {
+        let head = sent(credential(auth).signer(), None, "").unwrap();
+        let line = |name: &str| head.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
+        (line("Signature-Input: ").unwrap(), line("Signature: ").unwrap())
+    };
+    let list = format!("[{signed}, {key}, {token}]");
+    let (input, signature) = lines(&list);
+    assert!(input.contains("\"@path\" \"x-key\" \"authorization\""), "{input}");
+    let base = format!(
+        "\"@path\": /x\n\"x-key\": two\n\"authorization\": Bearer one\n\"@signature-params\": {}",
+        &input[5..]
+    );
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"k");
+    let expected =
+        base64::Engine::encode(&base64::prelude::BASE64_STANDARD, ring::hmac::sign(&key, base.as_bytes()));
+    assert_eq!(signature, format!("sig1=:{expected}:"));
+    assert_ne!(lines(&list.replace("value: two", "value: three")).1, signature);
+}
+
 /// A credential whose state the test sets, and which records what is asked of it.
 struct Scripted {
     owned: Arc<Owned>,
