@@ -25,7 +25,7 @@ use sidekey::runtime::route::Routes;
 use sidekey::runtime::service::Service;
 use sidekey::runtime::snapshot::{Runtime, Snapshot};
 use sidekey::secret::Secret;
-use sidekey::upstream::Upstream;
+use sidekey::upstream::{Upstream, UpstreamTls};
 
 const BROWSER: &str = "Host: 127.0.0.1:8080\r\nUser-Agent: python-requests/2.32.3\r\nAccept-Encoding: gzip, deflate\r\n\
                        Accept: application/json\r\nConnection: keep-alive\r\nAuthorization: Bearer of-the-caller\r\n\
@@ -78,7 +78,8 @@ fn proxy() -> ConnectionContext {
     let resolver = Resolver::from_system().unwrap();
     let service = |config: &sidekey::config::ServiceConfig| {
         let credential = credential::build(&config.auth, &config.name, |_| Some(&handle));
-        let upstream = Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![]));
+        let upstream =
+            Arc::new(Upstream::new(config, UpstreamTls::Each(vec![None]), &resolver, None, vec![]));
         Service::new(config, credential, upstream, metrics.service(&config.name))
     };
     let services = config.services.iter().map(|config| Arc::new(service(config))).collect();

@@ -13,12 +13,14 @@ use utoipa::ToSchema;
 use super::problem::Problem;
 use super::state::Admin;
 use super::view::RefreshView;
+use crate::config::UpstreamUrl;
 use crate::diagnose;
 use crate::diagnose::TestReport;
 use crate::refresh::{AnyStore, Requested};
 use crate::rules::{Decision, RequestView, path_at_upstream};
 use crate::runtime::route::escapes_base_path;
 use crate::runtime::service::Service;
+use crate::upstream::WildcardUpstream;
 
 /// How long a request waits for a token request, which continues after that.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(30);
@@ -92,9 +94,10 @@ fn no_token_message(service: &Service, store: &dyn AnyStore) -> String {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Test {
-    /// The path to GET, below the path of `upstream`. A path that is known to work gives the clearest result.
+    /// The path to GET, below the path of `upstream`. A path that is known to work gives the clearest result. If `upstream` is a
+    /// wildcard, the whole URL of one of its hosts.
     #[serde(default = "root")]
-    #[schema(pattern = "^/[!-~]*$", default = "/")]
+    #[schema(pattern = "^(/|https?://)[!-~]*$", default = "/")]
     path: String,
 }
 
@@ -124,7 +127,7 @@ pub(super) async fn test(
     body: Bytes,
 ) -> Result<Json<TestReport>, Problem> {
     let service = admin.find_service(&name)?;
-    let path = path(&body)?;
+    let path = path(&body, &service)?;
     allowed_by_rules(&service, &path)?;
     tracing::info!(sidekey.service = name, "test requested through the admin API");
     Ok(Json(diagnose::test_service(&service, &path, TOKEN_LIMIT).await))
@@ -133,8 +136,12 @@ pub(super) async fn test(
 /// Rejects a path that the rules of the service deny to callers: a test has no more rights than they have.
 fn allowed_by_rules(service: &Service, path: &str) -> Result<(), Problem> {
     let Some(rules) = &service.rules else { return Ok(()) };
+    let wildcard = service.upstream.wildcard().map(WildcardUpstream::url);
+    let below = wildcard.and_then(|url| Some(url.below(path)?.1));
+    let path = below.unwrap_or(path);
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
-    let base_path = service.upstream.endpoints().first().map_or("", |endpoint| &endpoint.base_path);
+    let base_path = service.upstream.endpoints().first().map(|endpoint| endpoint.base_path.as_str());
+    let base_path = base_path.or(wildcard.map(|url| url.base_path.as_str())).unwrap_or_default();
     let path = path_at_upstream(base_path, path);
     let view = RequestView {
         method: "GET",
@@ -153,15 +160,20 @@ fn allowed_by_rules(service: &Service, path: &str) -> Result<(), Problem> {
     }
 }
 
-/// The path to GET, which must stay below the path of `upstream`.
-fn path(body: &[u8]) -> Result<String, Problem> {
+/// The path to GET, which must stay below the path of `upstream`; for a wildcard, the URL of one of its hosts.
+fn path(body: &[u8], service: &Service) -> Result<String, Problem> {
+    read_path(body, service.upstream.wildcard().map(WildcardUpstream::url))
+}
+
+fn read_path(body: &[u8], wildcard: Option<&UpstreamUrl>) -> Result<String, Problem> {
     let wrong = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail);
     if body.is_empty() {
         return Ok(root());
     }
     let Test { path } = serde_json::from_slice(body)
         .map_err(|_| wrong("The body is a JSON object such as {\"path\": \"/contacts?limit=1\"}."))?;
-    check_path(&path).map_err(wrong)?;
+    let below = wildcard.and_then(|url| Some(url.below(&path)?.1));
+    check_path(below.unwrap_or(&path)).map_err(wrong)?;
     Ok(path)
 }
 
@@ -190,7 +202,7 @@ mod tests {
             (r#"{"path": "/a/../b?c=/../../d"}"#, "/a/../b?c=/../../d"),
             (r#"{"path": "/caf%C3%A9"}"#, "/caf%C3%A9"),
         ] {
-            assert_eq!(path(body.as_bytes()).unwrap(), expected, "{body}");
+            assert_eq!(read_path(body.as_bytes(), None).unwrap(), expected, "{body}");
         }
         for body in [
             "[",
@@ -211,7 +223,11 @@ mod tests {
             r#"{"path": "/a/%2e%2E/%2E./admin"}"#,
             r#"{"path": "/..%2fadmin"}"#,
         ] {
-            assert_eq!(path(body.as_bytes()).unwrap_err().status, StatusCode::BAD_REQUEST, "{body}");
+            assert_eq!(
+                read_path(body.as_bytes(), None).unwrap_err().status,
+                StatusCode::BAD_REQUEST,
+                "{body}"
+            );
         }
     }
 }

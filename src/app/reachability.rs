@@ -31,11 +31,14 @@ pub fn probe_targets(config: &Config) -> anyhow::Result<Vec<ProbeTarget>> {
             targets.push(ProbeTarget { service, role, host, probe, limit });
         };
         for probe in ConnectProbe::for_upstream(factory.upstream(service, vec![])?) {
-            add(Role::Upstream, probe.authority(), probe);
+            add(Role::Upstream, probe.authority(), Some(probe));
+        }
+        if let Some(pattern) = service.upstream.pattern() {
+            add(Role::Upstream, format!("{pattern}:{}", service.upstream.port), None);
         }
         for oauth2 in service.auth.all_settings::<OAuth2>() {
             let (role, host, probe) = token_endpoint_target(&factory, oauth2)?;
-            add(role, host, probe);
+            add(role, host, Some(probe));
         }
     }
     for (name, server) in &config.secret_stores {
@@ -60,7 +63,15 @@ pub async fn probe_shared_store(config: &Config) -> anyhow::Result<Option<ProbeR
     };
     let host = shared.url.servers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let role = Role::SharedStore;
-    Ok(Some(ProbeResult { service: "shared".into(), role, host, problem, certificate: None, note }))
+    Ok(Some(ProbeResult {
+        service: "shared".into(),
+        role,
+        host,
+        is_probed: true,
+        problem,
+        certificate: None,
+        note,
+    }))
 }
 
 /// The server that token requests go to.
@@ -87,7 +98,7 @@ fn store_target(
 ) -> anyhow::Result<ProbeTarget> {
     let (host, probe) = own_request(factory, &server.url, &server.tls, server.proxy.as_ref())?;
     let (service, role, limit) = (format!("secret_stores.{name}"), Role::SecretStore, STORE_CONNECT_TIMEOUT);
-    Ok(ProbeTarget { service, role, host, probe, limit })
+    Ok(ProbeTarget { service, role, host, probe: Some(probe), limit })
 }
 
 /// How to connect for a request that Sidekey makes for itself: the host and the probe.
@@ -113,8 +124,12 @@ fn own_request(
 fn collector_target(factory: &ServiceFactory, tracing: &Tracing) -> anyhow::Result<ProbeTarget> {
     let to = host_and_port(&tracing.url)?;
     let host = format!("{}:{}", to.0, to.1);
-    let probe =
-        ConnectProbe::new(to, tls(factory, &tracing.url, &tracing.tls)?, None, factory.resolver.clone());
+    let probe = Some(ConnectProbe::new(
+        to,
+        tls(factory, &tracing.url, &tracing.tls)?,
+        None,
+        factory.resolver.clone(),
+    ));
     let limit = otel::CONNECT_TIMEOUT;
     Ok(ProbeTarget { service: "tracing".into(), role: Role::Collector, host, probe, limit })
 }

@@ -24,7 +24,7 @@ use crate::otel;
 use crate::reload::ReloadReport;
 use crate::runtime::service::Service;
 use crate::tls::client::{TlsClients, server_name};
-use crate::upstream::{EndpointTls, Upstream};
+use crate::upstream::{EndpointTls, Upstream, UpstreamTls};
 
 use super::refreshers::{PreparedRefreshers, Refreshers};
 
@@ -175,8 +175,16 @@ impl ServiceFactory {
         config: &config::ServiceConfig,
         sensitive_headers: Vec<HeaderName>,
     ) -> anyhow::Result<Upstream> {
-        let tls = config.upstreams().map(|url| self.endpoint_tls(url, &config.tls));
-        let tls = tls.collect::<anyhow::Result<_>>()?;
+        let tls = match config.upstream.pattern() {
+            Some(pattern) if config.upstream.tls => {
+                UpstreamTls::Wildcard(Some(self.tls.client_for(&config.tls, pattern)?))
+            }
+            Some(_) => UpstreamTls::Wildcard(None),
+            None => {
+                let tls = config.upstreams().map(|url| self.endpoint_tls(url, &config.tls));
+                UpstreamTls::Each(tls.collect::<anyhow::Result<_>>()?)
+            }
+        };
         let proxy = config.options.proxy.as_ref().and_then(credential::proxy_authorization);
         Ok(Upstream::new(config, tls, &self.resolver, proxy.as_ref(), sensitive_headers))
     }

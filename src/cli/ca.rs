@@ -13,7 +13,7 @@ use rcgen::{
 };
 
 use super::config_arg::ConfigArg;
-use crate::config::{Config, Host};
+use crate::config::{Config, Host, wildcard};
 use crate::secret::{ensure_safe_folder, write_new_file};
 
 /// Long enough not to be a burden, short enough that a stolen key becomes useless.
@@ -123,7 +123,8 @@ fn constraints(hosts: &[Host]) -> NameConstraints {
         permitted.push(match host {
             Host::Name(name) => {
                 names = true;
-                GeneralSubtree::DnsName(name.clone())
+                // A tree contains every name below it.
+                GeneralSubtree::DnsName(wildcard::suffix(name).unwrap_or(name).to_owned())
             }
             Host::Ip(ip) => {
                 addresses = true;

@@ -25,7 +25,8 @@ pub(super) struct Args {
     /// The service, by its name in the configuration.
     #[arg(required_unless_present = "all")]
     service: Option<String>,
-    /// The path to GET, appended to the path of `upstream`. A path that is known to work gives the clearest result.
+    /// The path to GET, appended to the path of `upstream`. A path that is known to work gives the clearest result. If `upstream` is a
+    /// wildcard, the whole URL of one of its hosts.
     #[arg(default_value = "/")]
     path: String,
     /// Print a JSON object instead of text; with `--all` an array of them.

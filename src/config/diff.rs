@@ -10,14 +10,15 @@ impl ServiceConfig {
             other.clone();
         let same =
             Self { name, hosts, listen, auth, headers, rules, token_wait, readiness, labels, ..self.clone() };
-        same == *other
+        // The wildcards of `hosts` lead to hosts of the upstream.
+        same == *other && (self.upstream.pattern().is_none() || self.hosts == other.hosts)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, Host, UpstreamUrl};
 
     fn service(more: &str, auth: &str) -> ServiceConfig {
         let text = format!(
@@ -40,5 +41,12 @@ mod tests {
         for more in [", timeouts: { idle: 1s }", ", tls: { server_name: b.example }"] {
             assert!(!one.has_same_upstream(&with(more)), "{more}");
         }
+        let wildcard = |hosts| {
+            let pattern = Host::Name("*.a.example".into());
+            let service = with(hosts);
+            ServiceConfig { upstream: UpstreamUrl { host: pattern, ..service.upstream.clone() }, ..service }
+        };
+        assert!(wildcard(", hosts: [b.example]").has_same_upstream(&wildcard(", hosts: [b.example]")));
+        assert!(!wildcard("").has_same_upstream(&wildcard(", hosts: [b.example]")));
     }
 }

@@ -56,21 +56,23 @@ pub(crate) fn parse(text: &str) -> Result<Host, String> {
 
 /// Checks a DNS name (RFC 1035 §2.3.4; `_` is allowed because real names contain it).
 pub(crate) fn dns_name(name: String) -> Result<String, String> {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
     if name.ends_with('.') {
         return Err("the host name ends with a dot; remove it".into());
     }
-    if name.len() > 253 || !name.split('.').all(label) {
+    if name.len() > 253 || !name.split('.').all(is_label) {
         return Err(
             "not a valid host name: letters, digits, `-` and dots, at most 63 characters between dots".into(),
         );
     }
     Ok(name)
+}
+
+/// Whether a text is a label of a DNS name.
+pub(crate) fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+        && !label.starts_with('-')
+        && !label.ends_with('-')
 }
 
 impl Host {

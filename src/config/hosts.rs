@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use super::host;
 use super::host::Host;
 use super::http_url::UrlPolicy;
 use super::model::Config;
@@ -15,6 +14,7 @@ use super::reader::value::Value;
 use super::service::entry::SERVICES;
 use super::service::upstream_url;
 use super::source;
+use super::wildcard;
 use crate::secret::SecretCache;
 
 /// The format of the file, as far as it is read here.
@@ -50,11 +50,11 @@ fn found(root: &Value<'_>) -> Option<Vec<Host>> {
     for (_, service) in root.mapping()?.optional("services")?.entries()? {
         let Some(mut mapping) = service.mapping() else { continue };
         for value in mapping.required("upstream").iter().flat_map(Value::one_or_more) {
-            let upstream = value.parse(|text| upstream_url::parse(text, &policy));
+            let upstream = value.parse(|text| upstream_url::parse_pattern(text, &policy));
             hosts.extend(upstream.map(|upstream| upstream.host.into_canonical()));
         }
         for value in mapping.optional("hosts").iter().flat_map(Value::one_or_more) {
-            hosts.extend(value.parse(host::parse));
+            hosts.extend(value.parse(wildcard::parse));
         }
     }
     Some(hosts)

@@ -51,6 +51,7 @@ mod tests;
 mod tls;
 mod tracing;
 mod watched_files;
+pub mod wildcard;
 
 pub use auth::list::MAX_CREDENTIALS;
 pub use auth::settings::{Auth, AuthFacts, AuthKind, AuthKinds};

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 use x509_parser::extensions::{GeneralName, GeneralSubtree, NameConstraints};
 
-use super::host;
 use super::host::Host;
 use super::listen::intercept::Intercept;
 use super::reader::value::Value;
 use super::service::entry::ServiceConfig;
+use super::wildcard;
 
 /// Warns of hosts of services that the name constraints exclude.
 pub(crate) fn warn_of_hosts_outside(value: &Value<'_>, intercept: &Intercept, services: &[ServiceConfig]) {
@@ -20,7 +20,8 @@ pub(crate) fn warn_of_hosts_outside(value: &Value<'_>, intercept: &Intercept, se
         .iter()
         .flat_map(ServiceConfig::upstreams)
         .map(|upstream| upstream.host.clone().into_canonical());
-    let names = services.iter().flat_map(|service| &service.hosts).filter_map(|name| host::parse(name).ok());
+    let names =
+        services.iter().flat_map(|service| &service.hosts).filter_map(|name| wildcard::parse(name).ok());
     let mut outside: Vec<_> = upstreams
         .chain(names)
         .filter(|host| !permits(constraints.value, host))
@@ -81,6 +82,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::config::host;
 
     const HERE: &[u8] = &[127, 0, 0, 0, 255, 0, 0, 0];
     const NO_IP4: &[u8] = &[0; 8];

@@ -35,6 +35,8 @@ pub trait Kind: 'static {
     const IS_FIXED: bool = false;
     /// Whether it signs what else is in the request.
     const SIGNS: bool = false;
+    /// Whether every request is signed for its host, and nothing that is sent is of use to another host.
+    const IS_FOR_HOST: bool = false;
     /// Whether the credential is what this machine or its platform has, without any secret of the configuration. Nobody chooses
     /// one through the admin API.
     const IS_OF_PLATFORM: bool = false;
@@ -267,6 +269,7 @@ fn read<K: Kind>(mapping: &mut Mapping<'_>) -> Option<Auth> {
         has_previous: K::has_previous(&settings),
         is_fixed: K::IS_FIXED,
         signs: K::SIGNS,
+        is_for_host: K::IS_FOR_HOST,
         unshareable: K::unshareable(&settings),
         places: K::owned(&settings).places(),
     };

@@ -31,6 +31,16 @@ pub(crate) fn needs_caller() -> Diagnosis {
     )
 }
 
+/// The upstream is a wildcard, and what is to be called names none of its hosts.
+pub(crate) fn names_no_host(upstream: &str) -> Diagnosis {
+    diagnosis(
+        format!(
+            "The upstream is a wildcard ({upstream}), and no host of it was named: there is nothing to call."
+        ),
+        ["Give a whole URL instead of a path: `sidekey test SERVICE https://HOST/PATH`."],
+    )
+}
+
 /// The token endpoint has not responded in time.
 pub(crate) fn token_missing(token_limit: Duration) -> Diagnosis {
     diagnosis(

@@ -20,8 +20,8 @@ pub struct ProbeTarget {
     pub role: Role,
     /// Host and port.
     pub host: String,
-    /// How to connect to it.
-    pub probe: ConnectProbe,
+    /// How to connect to it; `None` if that cannot be known, because `upstream` is a wildcard.
+    pub probe: Option<ConnectProbe>,
     /// The time limit: `timeouts.connect` for a server of a service.
     pub limit: Duration,
 }
@@ -35,11 +35,13 @@ pub struct ProbeResult {
     pub role: Role,
     /// Host and port.
     pub host: String,
+    /// Whether there was a server to connect to.
+    pub is_probed: bool,
     /// Why the server could not be reached, and what to change; `None` if it was reached.
     pub problem: Option<String>,
     /// The certificate that the server presented: when it ends, and what to do if that is soon.
     pub certificate: Option<PresentedCertificate>,
-    /// What should be changed at the server, although it can be used.
+    /// What should be changed at the server, although it can be used; or why it was not probed.
     pub note: Option<String>,
 }
 
@@ -59,10 +61,25 @@ pub async fn probe_all(targets: Vec<ProbeTarget>) -> Vec<ProbeResult> {
 
 async fn probe_one(target: ProbeTarget) -> ProbeResult {
     let ProbeTarget { service, role, host, probe, limit } = target;
+    let Some(probe) = probe else {
+        let note = format!(
+            "a wildcard has no address of its own; `sidekey test {service} https://HOST/PATH` calls one of its hosts"
+        );
+        let is_probed = false;
+        return ProbeResult {
+            service,
+            role,
+            host,
+            is_probed,
+            problem: None,
+            certificate: None,
+            note: Some(note),
+        };
+    };
     let problem = probe.probe(limit).await.err().map(|error| explain::unreachable(&error, role));
     let certificate = probe.certificate_end().map(|end| PresentedCertificate {
         end: warnings::date(end),
         warning: warnings::certificate(role.as_str(), end),
     });
-    ProbeResult { service, role, host, problem, certificate, note: None }
+    ProbeResult { service, role, host, is_probed: true, problem, certificate, note: None }
 }

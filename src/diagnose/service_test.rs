@@ -5,26 +5,44 @@ use std::time::{Duration, Instant};
 use super::report::{Diagnosis, TestReport, TokenReport};
 use super::{explain, probe};
 use crate::oauth2::claims;
+use crate::runtime::route::escapes_base_path;
 use crate::runtime::service::Service;
+use crate::upstream::Endpoint;
 
 /// Tests a service: waits for its credential, `token_limit` at most, and requests `path` (which begins with `/`) below the path
-/// of its upstream.
+/// of its upstream. If the upstream is a wildcard, `path` is the whole URL of one of its hosts.
 pub async fn test_service(service: &Service, path: &str, token_limit: Duration) -> TestReport {
-    let bare_path = path.split('?').next().unwrap_or_default();
-    let to = service.upstream.pick();
-    let mut report = TestReport {
+    if let Some(to) = service.upstream.pick() {
+        return call(service, to, path, token_limit).await;
+    }
+    let named = service.upstream.wildcard().and_then(|upstream| upstream.at_url(path));
+    match named.filter(|(_, path)| !escapes_base_path(path)) {
+        Some((to, path)) => call(service, &to, path, token_limit).await,
+        None => new_report(service, service.upstream_url.clone())
+            .with(explain::names_no_host(&service.upstream_url)),
+    }
+}
+
+fn new_report(service: &Service, url: String) -> TestReport {
+    TestReport {
         service: service.name.clone(),
         credential: service.auth.kinds(),
         token: None,
         method: "GET".into(),
-        url: to.url() + bare_path,
+        url,
         status: None,
         duration_ms: None,
         challenges: Vec::new(),
         ok: false,
         summary: String::new(),
         suggestions: Vec::new(),
-    };
+    }
+}
+
+/// Waits for the credential, and calls one endpoint.
+async fn call(service: &Service, to: &Endpoint, path: &str, token_limit: Duration) -> TestReport {
+    let bare_path = path.split('?').next().unwrap_or_default();
+    let mut report = new_report(service, to.url() + bare_path);
     if let Err(diagnosis) = await_credential(service, token_limit).await {
         return report.with(diagnosis).warned(service);
     }

@@ -14,6 +14,8 @@ const CONFIG: &str = "services:
   billing: { upstream: 'https://api.example.com:8443', auth: { type: bearer, token: t } }
   a: { upstream: 'https://api.example.com/a', auth: { type: bearer, token: t } }
   deep: { upstream: 'https://api.example.com/a/b', auth: { type: bearer, token: t } }
+  wild: { upstream: 'https://*.s3.example.com/w', hosts: ['*.s3.internal'], auth: { type: bearer, token: t } }
+  own: { upstream: 'https://own.s3.example.com', auth: { type: bearer, token: t } }
   address: { upstream: 'http://127.0.0.1/a', hosts: ['::1'], auth: { type: bearer, token: t } }
 ";
 
@@ -91,8 +93,15 @@ fn check(
     }
 }
 
-/// Whether an authority names a host, whatever its port.
+/// Whether an authority names a host, or one that is a label below a wildcard, whatever its port.
 fn names(authority: &str, host: &str) -> bool {
+    if let Some(suffix) = host.strip_prefix("*.") {
+        let Some((named, _)) = destination(authority) else { return false };
+        let Some((label, below)) = named.split_once('.') else { return false };
+        let is_label = (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        return below == suffix && is_label;
+    }
     let (Some((named, _)), Some((host, _))) = (destination(authority), destination(host)) else {
         return false;
     };

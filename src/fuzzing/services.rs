@@ -14,7 +14,7 @@ use crate::proxy::{ConnectionContext, DataPlane, Exposure, ListenerContext};
 use crate::runtime::route::Routes;
 use crate::runtime::service::Service;
 use crate::runtime::snapshot::{Runtime, Snapshot};
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, UpstreamTls};
 
 /// The secret of every credential.
 pub(super) const CREDENTIAL: &str = "CREDENTIAL";
@@ -37,7 +37,8 @@ pub(super) fn connections_with(sections: &str) -> Vec<(ServiceConfig, Connection
     let metrics = Arc::new(Metrics::new(&Registry::new()).expect("metrics with unique names"));
     let resolver = Resolver::from_system().expect("the resolver configuration of this machine");
     let service = |config: &ServiceConfig| {
-        let upstream = Arc::new(Upstream::new(config, vec![None], &resolver, None, vec![]));
+        let upstream =
+            Arc::new(Upstream::new(config, UpstreamTls::Each(vec![None]), &resolver, None, vec![]));
         Service::new(
             config,
             build(&config.auth, &config.name, |_| None),

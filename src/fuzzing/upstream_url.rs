@@ -18,7 +18,12 @@ pub fn upstream_url(input: &[u8]) {
     let Some(url) = parse(text) else { return };
     let shown = url.to_string();
     assert_eq!(parse(&shown).as_ref(), Some(&url), "{shown} is not the same URL");
-    check_parts(&url);
+    if url.pattern().is_some() {
+        check_wildcard(&url);
+        check_parts(&url.with_label("label"));
+    } else {
+        check_parts(&url);
+    }
     let is_control = |byte: u8| byte.is_ascii_control() && byte != b'\t';
     if !location.bytes().any(is_control) {
         for matched_by in [MatchKind::PathPrefix, MatchKind::Host, MatchKind::UpstreamUrl] {
@@ -48,6 +53,18 @@ fn check_parts(url: &UpstreamUrl) {
     let head = parse_request(head.as_bytes(), &mut header_buffer);
     let head = head.unwrap_or_else(|error| panic!("{url}: {}", error.cause));
     assert_eq!((head.host, head.path), (&*url.authority(), &*format!("{}/", url.base_path)));
+}
+
+/// A host of the wildcard is the only thing that the URL contains, and its own URL is below it.
+fn check_wildcard(url: &UpstreamUrl) {
+    let of_host = url.with_label("label");
+    let own = format!("{of_host}/x");
+    let (host, path) = url.below(&own).unwrap_or_else(|| panic!("{own} is not below {url}"));
+    assert_eq!((host, path), (of_host.host.to_string(), "/x"));
+    for other in ["/x", "https://evil.example/x", "https://label.evil.example/x", &format!("{url}/x")] {
+        assert_eq!(url.below(other), None, "{other} below {url}");
+    }
+    assert!(of_host.pattern().is_none() && of_host.host.to_string().matches('.').count() >= 2);
 }
 
 fn is_loopback(url: &UpstreamUrl) -> bool {

@@ -19,7 +19,14 @@ pub fn testable<'c>(
         let names: Vec<_> = config.services.iter().map(|service| service.name.as_str()).collect();
         return Err(format!("{} has no service `{}`; it has {}", file.display(), name, names.join(", ")));
     };
-    if !path.starts_with('/') || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let is_url = service.upstream.pattern().is_some();
+    if is_url && service.upstream.below(path).is_none() {
+        return Err(format!(
+            "the upstream of `{name}` is a wildcard ({}): instead of a path, a test needs the whole URL of one of its hosts",
+            service.upstream
+        ));
+    }
+    if (!is_url && !path.starts_with('/')) || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(
             "PATH must begin with `/` and consist of visible ASCII; percent-encode anything else".into()
         );

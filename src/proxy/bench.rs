@@ -1,6 +1,7 @@
 //! Entry points for `benches/micro.rs` to code that is otherwise private.
 
 use super::request::prepare;
+use super::request::wildcard::EndpointSlot;
 use super::session::ConnectionContext;
 use super::wire::framing::{ChunkedDecoder, Framing};
 use super::wire::parse_head;
@@ -18,7 +19,7 @@ pub fn parse(bytes: &[u8]) -> usize {
 #[must_use]
 pub fn prepare(context: &ConnectionContext, bytes: &[u8]) -> usize {
     let mut out = Buffer::acquire();
-    let _ = prepare::prepare(context, bytes, &mut out, &prepare::Attempt::FIRST);
+    let _ = prepare::prepare(context, bytes, &mut out, &prepare::Attempt::FIRST, &EndpointSlot::new());
     out.filled().len()
 }
 

@@ -13,6 +13,7 @@ pub(crate) use super::wire::write_head::response as write_response;
 pub(crate) use super::wire::write_head::{TransferMode, choose_transfer_mode};
 
 use super::request::prepare;
+use super::request::wildcard::EndpointSlot;
 use super::session::ConnectionContext;
 use crate::net::buffer::Buffer;
 
@@ -22,7 +23,8 @@ pub(crate) const MAX_RESPONSE_FIELDS: usize = 128;
 /// The head that is sent to the upstream for a caller's head; `None` if the request is rejected.
 pub(crate) fn upstream_head(context: &ConnectionContext, bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = Buffer::acquire();
-    let prepared = prepare::prepare(context, bytes, &mut out, &prepare::Attempt::FIRST).ok()?;
+    let slot = EndpointSlot::new();
+    let prepared = prepare::prepare(context, bytes, &mut out, &prepare::Attempt::FIRST, &slot).ok()?;
     assert_eq!(prepared.signed.is_ok(), !out.is_empty(), "a head is written exactly if it is signed");
     prepared.signed.ok().map(|_| out.filled().to_vec())
 }

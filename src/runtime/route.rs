@@ -5,15 +5,16 @@ use foldhash::{HashMap, HashMapExt as _};
 use memchr::memchr2;
 use std::cmp::Reverse;
 
-use crate::config::{Authority, InactiveService, ServiceConfig, UpstreamUrl};
+use crate::config::{Authority, Host, InactiveService, ServiceConfig, UpstreamUrl, wildcard};
 
 /// The routing table. Immutable.
 pub struct Routes {
     prefixes: HashMap<Box<str>, usize>,
-    /// Canonical hosts to services.
+    /// Canonical hosts, and keys of wildcards, to services.
     hosts: HashMap<Box<str>, usize>,
-    /// Canonical hosts to the upstreams there, the longest base path first.
+    /// Canonical hosts, and keys of wildcards, to the upstreams there, the longest base path first.
     upstreams: HashMap<Box<str>, Vec<UpstreamRoute>>,
+    has_wildcards: bool,
 }
 
 /// The URL of an upstream without its host, and its service.
@@ -49,7 +50,12 @@ impl Routes {
     /// The table for these services. A service that does not run has its place like any other one, and an index behind those that
     /// run.
     pub fn new(services: &[ServiceConfig], inactive: &[InactiveService]) -> Self {
-        let mut table = Self { prefixes: HashMap::new(), hosts: HashMap::new(), upstreams: HashMap::new() };
+        let mut table = Self {
+            prefixes: HashMap::new(),
+            hosts: HashMap::new(),
+            upstreams: HashMap::new(),
+            has_wildcards: false,
+        };
         let mut waiting = inactive.iter().enumerate().peekable();
         for (index, service) in services.iter().enumerate() {
             while let Some((number, before)) = waiting.next_if(|(_, before)| before.position <= index) {
@@ -81,10 +87,12 @@ impl Routes {
     ) {
         self.prefixes.entry(name.into()).or_insert(service);
         for host in hosts {
-            self.hosts.entry(host.as_str().into()).or_insert(service);
+            self.has_wildcards |= wildcard::suffix(host).is_some();
+            self.hosts.entry(wildcard::key(host).into()).or_insert(service);
         }
         for url in upstreams {
-            let host = url.host.clone().into_canonical().to_string().into_boxed_str();
+            self.has_wildcards |= url.pattern().is_some();
+            let host = wildcard::key(&url.host.clone().into_canonical().to_string()).into();
             let base_path = url.base_path.clone().into_boxed_str();
             let route = UpstreamRoute { port: url.port, base_path, service };
             self.upstreams.entry(host).or_default().push(route);
@@ -110,7 +118,7 @@ impl Routes {
             let authority = Authority::parse(host);
             // A dedicated listener accepts absolute-form requests for its own service only.
             let is_allowed = |service: usize| dedicated.is_none_or(|dedicated| dedicated == service);
-            let by_host = authority.as_ref().and_then(|authority| self.hosts.get(&*authority.host));
+            let by_host = authority.as_ref().and_then(|authority| self.at(&self.hosts, &authority.host));
             if let Some(&service) = by_host.filter(|service| is_allowed(**service)) {
                 return Some(Match { service, path_and_query: path, matched_by: MatchKind::Host });
             }
@@ -127,7 +135,33 @@ impl Routes {
 
     /// Whether a host is one of `hosts`. The host is canonical.
     pub fn has_host(&self, host: &str) -> bool {
-        self.hosts.contains_key(host)
+        self.at(&self.hosts, host).is_some()
+    }
+
+    /// What a table has for a host: by its name, or by the wildcard that it is one label below. A host that has a name of its own
+    /// there is none of the wildcard's.
+    fn at<'t, T>(&self, table: &'t HashMap<Box<str>, T>, host: &str) -> Option<&'t T> {
+        let found = table.get(host);
+        // The key of a wildcard starts with a dot, which is no host.
+        if !self.has_wildcards || (found.is_some() && !host.starts_with('.')) {
+            return found;
+        }
+        table.get(wildcard::split(host)?.1)
+    }
+
+    /// The name in the certificate with which a `CONNECT` to this host of a service is intercepted: the host, or the wildcard that it
+    /// is below, so that hosts which callers name have one certificate.
+    pub fn certificate_name(&self, host: &Host) -> Host {
+        let name = host.to_string();
+        let has_own = self.hosts.contains_key(&*name) || self.upstreams.contains_key(&*name);
+        match wildcard::split(&name) {
+            Some((_, key))
+                if !has_own && (self.hosts.contains_key(key) || self.upstreams.contains_key(key)) =>
+            {
+                Host::Name(wildcard::pattern(key))
+            }
+            _ => host.clone(),
+        }
     }
 
     /// Whether a `CONNECT` to this host and port is for a service: the port is that of its upstream, or 80,
@@ -137,11 +171,11 @@ impl Routes {
         let is_allowed = |service: usize| dedicated.is_none_or(|dedicated| dedicated == service);
         let is_upstream =
             |route: &UpstreamRoute| (port == 80 || port == route.port) && is_allowed(route.service);
-        self.hosts.get(host).is_some_and(|service| is_allowed(*service))
-            || self.upstreams.get(host).is_some_and(|routes| routes.iter().any(is_upstream))
+        self.at(&self.hosts, host).is_some_and(|service| is_allowed(*service))
+            || self.at(&self.upstreams, host).is_some_and(|routes| routes.iter().any(is_upstream))
     }
 
-    /// The hosts of the upstreams with this port.
+    /// The hosts of the upstreams with this port; that of a wildcard, which has no address, starts with a dot.
     pub fn upstreams_at(&self, port: u16) -> impl Iterator<Item = &str> {
         let at_port = move |routes: &[UpstreamRoute]| routes.iter().any(|route| route.port == port);
         self.upstreams.iter().filter(move |(_, routes)| at_port(routes)).map(|(host, _)| &**host)
@@ -154,7 +188,7 @@ impl Routes {
         path: &'a str,
         is_allowed: impl Fn(usize) -> bool,
     ) -> Option<Match<'a>> {
-        let routes = self.upstreams.get(&*authority.host)?;
+        let routes = self.at(&self.upstreams, &authority.host)?;
         let port = match authority.port {
             Some(port) if routes.iter().any(|route| route.port == port) => Some(port),
             // A default port is ignored: an app writes `http://` even if the upstream is `https://`.
@@ -209,7 +243,7 @@ pub fn escapes_base_path(path: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::{
-        Auth, AuthFacts, Host, Labels, LeakGuardMode, Origin, Readiness, Timeouts, Tls, UpstreamOptions,
+        Auth, AuthFacts, Labels, LeakGuardMode, Origin, Readiness, Timeouts, Tls, UpstreamOptions,
         UpstreamUrl,
     };
 
@@ -301,6 +335,63 @@ mod tests {
         assert_eq!(dedicated("crm.internal", true), Some(1));
         assert_eq!(dedicated("billing.example.com", true), None, "another service than the listener's");
         assert_eq!(dedicated("other.example.com", true), None);
+    }
+
+    #[test]
+    fn find_matches_one_label_below_a_wildcard() {
+        let mut services = [
+            service("s3", "*.s3.example.com", &["*.s3.internal"]),
+            service("one", "special.s3.example.com", &["special.s3.internal"]),
+        ];
+        services[1].upstream.base_path = "/v2".into();
+        let routes = Routes::new(&services, &[]);
+        let find = |host, absolute, path| {
+            routes.find(None, host, absolute, path).map(|found| (found.service, found.matched_by))
+        };
+        for host in [
+            "bucket.s3.example.com",
+            "BUCKET.s3.Example.com.",
+            "bucket.s3.example.com:443",
+            "xn--bcher-kva.s3.example.com",
+        ] {
+            assert_eq!(find(host, true, "/k"), Some((0, MatchKind::UpstreamUrl)), "{host}");
+            assert_eq!(find(host, false, "/k"), None, "{host}: its own host counts for a proxy request only");
+        }
+        assert_eq!(find("bucket.s3.internal", false, "/k"), Some((0, MatchKind::Host)));
+        assert_eq!(find("special.s3.internal", false, "/k"), Some((1, MatchKind::Host)));
+        assert_eq!(find("special.s3.example.com", true, "/v2/k"), Some((1, MatchKind::UpstreamUrl)));
+        assert_eq!(find("special.s3.example.com", true, "/k"), None, "the host is another service's");
+        let long = format!("{}.s3.example.com", "a".repeat(64));
+        for host in [
+            "s3.example.com",
+            ".s3.example.com",
+            "a.b.s3.example.com",
+            "evil.com#.s3.example.com",
+            "evil.com/.s3.example.com",
+            "evil.com?.s3.example.com",
+            "user@bucket.s3.example.com",
+            "user:p@bucket.s3.example.com",
+            "[::1].s3.example.com",
+            "127.0.0.1",
+            "[::1]",
+            "xn--.s3.example.com",
+            "a\0.s3.example.com",
+            "*.s3.example.com",
+            "bucket.s3.example.com:8443",
+            "bucket.s3.example.com.evil.com",
+            "buckets3.example.com",
+            "-.s3.example.com",
+            long.as_str(),
+        ] {
+            assert_eq!(find(host, true, "/k"), None, "{host}");
+            assert!(!routes.is_service(None, host, 443), "{host}");
+        }
+        let named = |host: &str| routes.certificate_name(&Host::Name(host.into())).to_string();
+        assert!(routes.is_service(None, "bucket.s3.example.com", 443));
+        assert!(!routes.is_service(None, "bucket.s3.example.com", 8443));
+        assert_eq!(named("bucket.s3.example.com"), "*.s3.example.com");
+        assert_eq!(named("special.s3.example.com"), "special.s3.example.com");
+        assert_eq!(named("bucket.s3.internal"), "*.s3.internal");
     }
 
     #[test]

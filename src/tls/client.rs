@@ -25,8 +25,11 @@ use crate::secret::in_time;
 pub struct TlsClients {
     machine_roots: Arc<ServerVerifier>,
     provider: Arc<CryptoProvider>,
-    shared: Mutex<HashMap<Tls, Weak<TlsClient>>>,
+    shared: Mutex<HashMap<ClientKey, Weak<TlsClient>>>,
 }
+
+/// The settings, and what the client is for alone; `None` if equal settings share it.
+type ClientKey = (Tls, Option<String>);
 
 /// The client configuration for one setting.
 pub type TlsClient = Reloadable<ClientConfig>;
@@ -61,8 +64,18 @@ impl TlsClients {
     /// The client for these settings: an existing one, or a new one. Reads files, so it must not be called in
     /// the request path.
     pub fn client(&self, tls: &Tls) -> Result<Arc<TlsClient>, UnusableFile> {
+        self.client_of(tls, None)
+    }
+
+    /// As [`client`](Self::client), with a session cache of its own for the hosts of a wildcard: callers name them, and push no
+    /// session of another upstream out.
+    pub fn client_for(&self, tls: &Tls, wildcard: &str) -> Result<Arc<TlsClient>, UnusableFile> {
+        self.client_of(tls, Some(wildcard.to_owned()))
+    }
+
+    fn client_of(&self, tls: &Tls, alone_for: Option<String>) -> Result<Arc<TlsClient>, UnusableFile> {
         // The server name belongs to one upstream, not to the configuration.
-        let key = Tls { server_name: None, ..tls.clone() };
+        let key = (Tls { server_name: None, ..tls.clone() }, alone_for);
         let mut shared = self.shared.lock();
         if let Some(client) = shared.get(&key).and_then(Weak::upgrade) {
             return Ok(client);
@@ -78,7 +91,7 @@ impl TlsClients {
     pub fn reload(&self) -> Vec<Reloaded> {
         let clients: Vec<_> =
             self.shared.lock().iter().map(|(tls, client)| (tls.clone(), client.clone())).collect();
-        let reload_one = |(tls, client): (Tls, Weak<TlsClient>)| {
+        let reload_one = |((tls, _), client): (ClientKey, Weak<TlsClient>)| {
             let client = client.upgrade().filter(|_| tls.ca_file.is_some() || tls.client.is_some())?;
             client.reload(&describe(&tls), TlsFiles::read(&tls), |files| self.config(&tls, files))
         };

@@ -17,7 +17,7 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::reloadable::{Reloadable, Reloaded};
-use crate::config::{Host, Intercept, InterceptFiles};
+use crate::config::{Host, Intercept, InterceptFiles, wildcard};
 use crate::proto::http2;
 
 /// Time by which the start of a certificate's validity is in the past, for callers whose clock is slow.
@@ -26,8 +26,8 @@ const BACKDATE: Duration = Duration::from_secs(24 * 3600);
 const VALIDITY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Age at which a certificate is replaced by a new one.
 const REISSUE_AFTER: Duration = Duration::from_secs(24 * 3600);
-/// Number of cached certificates at most. Their hosts come from the configuration, so callers cannot fill the
-/// cache.
+/// Number of cached certificates at most. Their hosts and wildcards come from the configuration, so callers cannot fill
+/// the cache.
 const MAX_CACHED: usize = 1024;
 
 /// A CA that issues certificates for the hosts of services; rebuilt when its files change.
@@ -73,7 +73,7 @@ impl InterceptionCa {
         self.signer.reload("intercept", self.config.read(), signer)
     }
 
-    /// The server configuration for `host`. The handshake fails if the caller asks for another name.
+    /// The server configuration for `host`, which may be a wildcard. The handshake fails if the caller asks for another name.
     pub fn server(&self, host: &Host) -> Result<Arc<ServerConfig>, InterceptionCaError> {
         self.signer.current().server(host)
     }
@@ -151,7 +151,13 @@ impl ResolvesServerCert for SingleHostResolver {
         let is_requested = match (&self.host, hello.server_name()) {
             (_, None) => true,
             // `own` is canonical. Some callers send the dot at the end of a name.
-            (Host::Name(own), Some(name)) => name.strip_suffix('.').unwrap_or(name).eq_ignore_ascii_case(own),
+            (Host::Name(own), Some(name)) => {
+                let name = name.strip_suffix('.').unwrap_or(name);
+                match wildcard::suffix(own).and(name.find('.')) {
+                    None => name.eq_ignore_ascii_case(own),
+                    Some(dot) => name[dot..].eq_ignore_ascii_case(wildcard::key(own)),
+                }
+            }
             (Host::Ip(_), Some(_)) => false,
         };
         is_requested.then(|| self.identity.clone())

@@ -14,7 +14,7 @@ use super::http2;
 use super::pool::Pool;
 use super::stream::Stream;
 use crate::config;
-use crate::config::{Protocol, ServiceConfig};
+use crate::config::{Protocol, UpstreamOptions};
 use crate::net::dns::Resolver;
 use crate::tls::client::TlsClient;
 use crate::tls::presented::PresentedCertificate;
@@ -45,20 +45,23 @@ pub struct Endpoint {
 /// The TLS client for one URL, and the name that the server must prove; `None` for `http`.
 pub type EndpointTls = Option<(Arc<TlsClient>, ServerName<'static>)>;
 
+/// What the endpoints of an upstream have in common.
+pub(super) struct EndpointSettings {
+    pub(super) options: UpstreamOptions,
+    pub(super) protocol: Protocol,
+    pub(super) resolver: Resolver,
+    /// `Proxy-Authorization`, if `proxy` requires it.
+    pub(super) proxy_authorization: Option<HeaderValue>,
+    pub(super) sensitive_headers: Arc<[HeaderName]>,
+}
+
 impl Endpoint {
-    pub(super) fn new(
-        url: &config::UpstreamUrl,
-        service: &ServiceConfig,
-        tls: EndpointTls,
-        resolver: Resolver,
-        proxy_authorization: Option<HeaderValue>,
-        sensitive_headers: Arc<[HeaderName]>,
-    ) -> Self {
-        let options = &service.options;
+    pub(super) fn new(url: &config::UpstreamUrl, tls: EndpointTls, settings: &EndpointSettings) -> Self {
+        let options = &settings.options;
         let proxy = options.proxy.as_ref().map(|proxy| ForwardProxy {
             host: proxy.host.clone(),
             port: proxy.port,
-            authorization: proxy_authorization,
+            authorization: settings.proxy_authorization.clone(),
         });
         Self {
             connector: Connector {
@@ -67,15 +70,15 @@ impl Endpoint {
                 tls,
                 resolve: options.resolve.clone(),
                 proxy,
-                resolver,
+                resolver: settings.resolver.clone(),
                 recent_failures: RecentFailures::default(),
                 certificate: PresentedCertificate::default(),
             },
             pool: Pool::new(&options.pool),
-            protocol: service.protocol,
+            protocol: settings.protocol,
             http2: http2::Connections::new(
                 options.pool.idle_timeout,
-                sensitive_headers,
+                settings.sensitive_headers.clone(),
                 options.max_response_head.list_size(),
             ),
             prefers_http1: AtomicBool::new(false),

@@ -5,6 +5,7 @@
 //! limits            requests at a time, requests in a time, circuit breaker
 //! circuit_breaker   consecutive failures
 //! endpoint          one URL of an upstream
+//! wildcard          the endpoints of a URL with a wildcard: one for each host that callers name, in a bounded number
 //! acquire           the HTTP version of a request, and a connection for it
 //! connection        a connection in use by one request
 //! pool              idle HTTP/1.1 connections
@@ -31,6 +32,7 @@ mod passthrough;
 mod pool;
 mod service_upstream;
 mod stream;
+mod wildcard;
 mod worker;
 
 pub use acquire::ProtocolRequirements;
@@ -41,5 +43,6 @@ pub use endpoint::{Endpoint, EndpointTls};
 pub use http2::{PingHandle, is_unprocessed};
 pub use limits::{LimitExceeded, Limits, RequestPermit};
 pub use passthrough::{PassthroughConnector, PassthroughError, Reserved};
-pub use service_upstream::Upstream;
+pub use service_upstream::{Upstream, UpstreamTls};
 pub use stream::Stream;
+pub use wildcard::WildcardUpstream;

@@ -6,14 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use http::{HeaderName, HeaderValue};
 
 use super::circuit_breaker::Transition;
-use super::endpoint::{Endpoint, EndpointTls};
+use super::connect::ConnectError;
+use super::endpoint::{Endpoint, EndpointSettings, EndpointTls};
 use super::limits::{LimitExceeded, Limits, RequestPermit};
+use super::wildcard::WildcardUpstream;
 use crate::config::{ResponseHeadLimits, ServiceConfig, Timeouts};
 use crate::net::dns::Resolver;
+use crate::tls::client::TlsClient;
 
 /// The upstream of one service.
 pub struct Upstream {
+    /// One for each URL; none with a wildcard.
     pub(super) endpoints: Box<[Endpoint]>,
+    /// The hosts of the URL with a wildcard, if it has one.
+    wildcard: Option<Box<WildcardUpstream>>,
     /// The number of picks so far. Modulo the number of endpoints it is the index of the next one.
     next: AtomicUsize,
     limits: Option<Box<Limits>>,
@@ -29,25 +35,46 @@ pub struct Upstream {
     pub retry_idempotent: bool,
 }
 
+/// TLS toward an upstream.
+pub enum UpstreamTls {
+    /// For each URL, in the order of the configuration.
+    Each(Vec<EndpointTls>),
+    /// For every host of the URL with a wildcard, each of which must prove its own name; `None` for `http`.
+    Wildcard(Option<Arc<TlsClient>>),
+}
+
 impl Upstream {
     /// An upstream without connections. `tls` is for each URL, in the order of the configuration;
     /// `proxy_authorization` is for the proxy of `proxy`. `sensitive_headers` names the fields that hold
     /// the credential: HTTP/2 connections, which callers share, keep their values out of the HPACK table.
     pub fn new(
         service: &ServiceConfig,
-        tls: Vec<EndpointTls>,
+        tls: UpstreamTls,
         resolver: &Resolver,
         proxy_authorization: Option<&HeaderValue>,
         sensitive_headers: Vec<HeaderName>,
     ) -> Self {
         let sensitive_headers: Arc<[HeaderName]> = sensitive_headers.into();
-        let endpoints = service.upstreams().zip(tls).map(|(url, tls)| {
-            let authorization = proxy_authorization.cloned();
-            Endpoint::new(url, service, tls, resolver.clone(), authorization, sensitive_headers.clone())
-        });
-        let endpoints = endpoints.collect();
+        let settings = EndpointSettings {
+            options: service.options.clone(),
+            protocol: service.protocol,
+            resolver: resolver.clone(),
+            proxy_authorization: proxy_authorization.cloned(),
+            sensitive_headers: sensitive_headers.clone(),
+        };
+        let (endpoints, wildcard) = match tls {
+            UpstreamTls::Each(tls) => {
+                let urls = service.upstreams().zip(tls);
+                (urls.map(|(url, tls)| Endpoint::new(url, tls, &settings)).collect(), None)
+            }
+            UpstreamTls::Wildcard(client) => {
+                let wildcard = WildcardUpstream::new(&service.upstream, &service.hosts, client, settings);
+                (Box::default(), Some(Box::new(wildcard)))
+            }
+        };
         Self {
             endpoints,
+            wildcard,
             next: AtomicUsize::new(0),
             limits: Limits::new(&service.options),
             name: service.name.clone(),
@@ -69,16 +96,24 @@ impl Upstream {
         &self.sensitive_headers
     }
 
-    /// Every endpoint, in the order of the configuration.
+    /// The hosts of the URL with a wildcard; `None` if no URL has one.
+    pub fn wildcard(&self) -> Option<&WildcardUpstream> {
+        self.wildcard.as_deref()
+    }
+
+    /// Every endpoint, in the order of the configuration. With a wildcard there is none before a request names its host.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
     }
 
     /// Picks the next endpoint in turn. An endpoint whose circuit breaker is open is passed over, unless the
-    /// circuit breakers of all endpoints are open.
-    pub fn pick(&self) -> &Endpoint {
-        let [only] = &*self.endpoints else { return self.pick_among(&[]) };
-        only
+    /// circuit breakers of all endpoints are open. `None` with a wildcard.
+    pub fn pick(&self) -> Option<&Endpoint> {
+        match &*self.endpoints {
+            [only] => Some(only),
+            [] => None,
+            _ => Some(self.pick_among(&[])),
+        }
     }
 
     /// Picks an endpoint that is none of `failed`; `None` if there is no other.
@@ -128,20 +163,32 @@ impl Upstream {
         }
     }
 
+    /// Records that no connection could be opened. A host below a wildcard that has no address says nothing about the upstream: it is
+    /// the caller who names the host.
+    pub fn record_connect_error(&self, endpoint: &Endpoint, error: &ConnectError) {
+        let is_of_caller = self.wildcard.is_some() && matches!(error, ConnectError::Dns { .. });
+        if error.is_of_upstream() && !is_of_caller {
+            self.record_failure(endpoint);
+        }
+    }
+
     /// Requests that failed since the last that got a response: those of the endpoint that has the fewest. A response with the
     /// status of a gateway whose own upstream fails (502, 503, 504) is a failure.
     pub fn consecutive_failures(&self) -> u32 {
-        self.endpoints.iter().map(Endpoint::consecutive_failures).min().unwrap_or_default()
+        let failures = self.endpoints.iter().map(Endpoint::consecutive_failures).min();
+        failures.or_else(|| self.wildcard()?.min_consecutive_failures()).unwrap_or_default()
     }
 
     /// When the first certificate ends of those that the servers of all URLs presented last, in seconds of Unix time.
     pub fn certificate_end(&self) -> Option<f64> {
-        self.endpoints.iter().filter_map(Endpoint::certificate_end).reduce(f64::min)
+        let end = self.endpoints.iter().filter_map(Endpoint::certificate_end).reduce(f64::min);
+        end.or_else(|| self.wildcard()?.certificate_end())
     }
 
     /// The number of open connections that no request is using.
     pub fn idle_connections(&self) -> usize {
-        self.endpoints.iter().map(Endpoint::idle_connections).sum()
+        let idle: usize = self.endpoints.iter().map(Endpoint::idle_connections).sum();
+        idle + self.wildcard().map_or(0, WildcardUpstream::idle_connections)
     }
 
     /// Whether the circuit breaker is open; `None` if there is none.
@@ -154,11 +201,13 @@ impl Upstream {
     /// replaced.
     pub fn retire(&self) {
         self.endpoints.iter().for_each(Endpoint::retire);
+        self.wildcard().into_iter().for_each(WildcardUpstream::retire);
     }
 
     /// Closes connections that were idle for too long; called periodically.
     pub fn sweep(&self) {
         self.endpoints.iter().for_each(Endpoint::sweep);
+        self.wildcard().into_iter().for_each(WildcardUpstream::sweep);
     }
 }
 
@@ -204,14 +253,14 @@ mod tests {
             labels: Labels::new(),
             origin: Origin("a.yaml".into()),
         };
-        let tls = authorities.iter().map(|_| None).collect();
+        let tls = UpstreamTls::Each(authorities.iter().map(|_| None).collect());
         Upstream::new(&service, tls, &Resolver::from_system().unwrap(), None, vec![])
     }
 
     #[test]
     fn pick_rotates_and_passes_over_failed_but_never_all() {
         let upstream = with_urls(&["a.example:1", "b.example:1", "c.example:1"], "");
-        let picked = |count| -> Vec<_> { (0..count).map(|_| &*upstream.pick().authority).collect() };
+        let picked = |count| -> Vec<_> { (0..count).map(|_| &*upstream.pick().unwrap().authority).collect() };
         assert_eq!(picked(4), ["a.example:1", "b.example:1", "c.example:1", "a.example:1"]);
         let [a, b, c] = upstream.endpoints() else { panic!() };
         for _ in 0..3 {

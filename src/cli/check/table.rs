@@ -9,6 +9,9 @@ pub(super) fn of_servers(results: &[ProbeResult]) -> String {
     let rows = results.iter().map(|server| {
         let outcome = match (&server.problem, &server.certificate) {
             (Some(problem), _) => format!("FAILED: {problem}"),
+            (None, None) if !server.is_probed => {
+                format!("not probed: {}", server.note.as_deref().unwrap_or_default())
+            }
             (None, None) => {
                 server.note.as_ref().map_or_else(|| "OK".into(), |note| format!("OK, but: {note}"))
             }

@@ -29,6 +29,8 @@ pub struct AuthFacts {
     pub is_fixed: bool,
     /// Whether it signs what else is in the request.
     pub signs: bool,
+    /// Whether it is valid for the host of its request only, so that another host cannot use it.
+    pub is_for_host: bool,
     /// Why the processes of a fleet cannot share it; `None` if they can.
     pub unshareable: Option<&'static str>,
     /// The parts of a request that belong to it, in words.
@@ -77,6 +79,7 @@ impl Auth {
             has_previous: parts.iter().any(Self::has_previous),
             is_fixed: parts.iter().all(|part| part.facts.is_fixed),
             signs: parts.iter().any(|part| part.facts.signs),
+            is_for_host: parts.iter().all(|part| part.facts.is_for_host),
             unshareable: match parts.iter().find(|part| part.facts.unshareable.is_none()) {
                 Some(_) => None,
                 None => parts.first().and_then(|part| part.facts.unshareable),

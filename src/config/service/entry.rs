@@ -31,6 +31,7 @@ use crate::config::reader::value::Value;
 use crate::config::tls::client;
 use crate::config::tls::client::TLS;
 use crate::config::tls::model::Tls;
+use crate::config::wildcard;
 use crate::rules::Rules;
 
 /// The format of `services`.
@@ -262,8 +263,7 @@ fn fill(entry: &mut Entry, name: &str, value: &Value<'_>, shared: &mut Shared<'_
     let refresh_on = mapping.optional("refresh_on");
     let can_renew = auth.as_ref().is_none_or(|auth| !auth.facts().is_fixed || auth.has_previous());
     let refresh_on = refresh_on.map(|value| refresh_on::read(&value, can_renew));
-    let hosts = mapping.optional("hosts").map_or_else(Vec::new, |value| hosts(&value, &mut entry.claims));
-    entry.place.hosts.clone_from(&hosts);
+    let hosts = mapping.optional("hosts");
     let listen = mapping
         .optional("listen")
         .map_or_else(Vec::new, |value| listener::read_all(&value, &mut entry.claims.addresses));
@@ -272,9 +272,19 @@ fn fill(entry: &mut Entry, name: &str, value: &Value<'_>, shared: &mut Shared<'_
     entry.is_enabled = enabled.unwrap_or(true);
     let plaintext = mapping.optional("allow_plaintext").and_then(|value| value.boolean()).unwrap_or_default();
     let policy = UrlPolicy { plaintext, query: false };
-    let upstreams = upstream.map_or_else(Vec::new, |value| upstream::upstreams(&value, &policy));
+    let upstreams = upstream.as_ref().map_or_else(Vec::new, |value| upstream::upstreams(value, &policy));
+    let is_for_host = auth.as_ref().is_none_or(|auth| auth.facts().is_for_host);
+    if let Some(value) = &upstream {
+        upstream::check_wildcard(value, &upstreams, is_for_host);
+    }
     entry.place.upstreams.clone_from(&upstreams);
+    let has_pattern = upstreams.iter().any(|url| url.pattern().is_some());
+    let hosts = hosts.map_or_else(Vec::new, |value| self::hosts(&value, has_pattern, &mut entry.claims));
+    entry.place.hosts.clone_from(&hosts);
     let settings = settings(&mut mapping, &upstreams, auth.as_ref());
+    if let Some(value) = upstream.as_ref().filter(|_| has_pattern && settings.tls.server_name.is_some()) {
+        value.error("with a wildcard, each host must prove its own name: remove `tls.server_name`");
+    }
     mapping.reject_unknown_keys();
     entry.readiness = settings.readiness;
     entry.labels.clone_from(&settings.labels);
@@ -408,11 +418,12 @@ pub(crate) fn is_name(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
 }
 
-/// Reads host names, and notes what no other service may have.
-fn hosts(value: &Value<'_>, claims: &mut Claims) -> Vec<String> {
+/// Reads host names, and notes what no other service may have. With a wildcard in `upstream` they may have one as well.
+fn hosts(value: &Value<'_>, has_pattern: bool, claims: &mut Claims) -> Vec<String> {
+    let parse = if has_pattern { wildcard::parse } else { host::parse };
     let mut hosts = Vec::new();
     for value in value.list().unwrap_or_default() {
-        let Some(host) = value.parse(|text| host::parse(text).map(|host| host.to_string())) else { continue };
+        let Some(host) = value.parse(|text| parse(text).map(|host| host.to_string())) else { continue };
         claims.hosts.push((host.clone(), value.spot()));
         hosts.push(host);
     }

@@ -19,6 +19,7 @@ use crate::config::reader::table::{Definition, Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::config::service::proxy;
 use crate::config::service::proxy::{PROXY, ProxyConfig};
+use crate::config::wildcard;
 
 /// The keys of a service that are read here.
 pub(crate) const KEYS: Keys = &[
@@ -214,13 +215,27 @@ pub(crate) fn upstreams(value: &Value<'_>, policy: &UrlPolicy) -> Vec<UpstreamUr
     let mut seen = HashSet::new();
     let mut all = Vec::new();
     for value in value.one_or_more() {
-        let Some(upstream) = value.parse(|text| upstream_url::parse(text, policy)) else { continue };
+        let Some(upstream) = value.parse(|text| upstream_url::parse_pattern(text, policy)) else { continue };
         if !seen.insert(upstream.clone()) {
             value.error("duplicate URL; remove one of them");
         }
         all.push(upstream);
     }
     all
+}
+
+/// Checks the URL with a wildcard, if there is one. `is_for_host`: the credential is valid for the host of its request only.
+pub(crate) fn check_wildcard(value: &Value<'_>, upstreams: &[UpstreamUrl], is_for_host: bool) {
+    let Some(pattern) = upstreams.iter().find_map(UpstreamUrl::pattern) else { return };
+    if upstreams.len() > 1 {
+        value.error(
+            "a URL with a wildcard stands for several hosts already: it is the only URL of its service",
+        );
+    } else if let Some(Err(message)) =
+        wildcard::suffix(pattern).map(|to| wildcard::check_owner(to, is_for_host))
+    {
+        value.error(message);
+    }
 }
 
 fn addresses(value: &Value<'_>) -> Vec<IpAddr> {

@@ -66,6 +66,7 @@ impl Kind for AwsSigV4 {
     ];
     const REJECTED_WITH: &'static [u16] = &[400, 401, 403];
     const SIGNS: bool = true;
+    const IS_FOR_HOST: bool = true;
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {

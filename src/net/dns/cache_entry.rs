@@ -86,6 +86,11 @@ impl CacheEntry {
         self.cached.lock().last_used.is_none_or(|used| now.saturating_duration_since(used) > time)
     }
 
+    /// When the entry was last used; `None` if it never was.
+    pub(crate) fn last_used(&self) -> Option<Instant> {
+        self.cached.lock().last_used
+    }
+
     /// Waits for the right to query the name servers.
     pub(crate) async fn lock_lookup(&self) -> LookupGuard<'_> {
         let generation = self.cached.lock().generation;

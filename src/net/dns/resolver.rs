@@ -26,6 +26,8 @@ const STALE_WAIT: Duration = Duration::from_secs(1);
 const UNUSED_TTL: Duration = Duration::from_secs(3600);
 /// Number of entries from which on unused ones are removed.
 const MAX_ENTRIES: usize = 1024;
+/// The limit on entries: beyond it, the longest unused ones are removed, however lately they were used.
+const MAX_USED_ENTRIES: usize = 4 * MAX_ENTRIES;
 
 /// Resolves host names. Clones share the cache.
 #[derive(Clone)]
@@ -52,6 +54,12 @@ impl Resolver {
         builder.options_mut().cache_size = 0;
         let dns = builder.build().map_err(io::Error::other)?;
         Ok(Self(Arc::new(Inner { dns, entries: Mutex::default() })))
+    }
+
+    /// A resolver with a cache of its own, for hosts that callers name: they push no other name out of the cache.
+    #[must_use]
+    pub fn separate(&self) -> Self {
+        Self(Arc::new(Inner { dns: self.0.dns.clone(), entries: Mutex::default() }))
     }
 
     /// Every address of a host, in the resolver's order; at least one.
@@ -91,6 +99,11 @@ impl Resolver {
         if entries.len() >= MAX_ENTRIES {
             let now = Instant::now();
             entries.retain(|_, entry| !entry.is_unused_since(now, UNUSED_TTL));
+        }
+        if entries.len() >= MAX_USED_ENTRIES {
+            let mut used: Vec<_> = entries.values().map(|entry| entry.last_used()).collect();
+            let (_, &mut limit, _) = used.select_nth_unstable(MAX_ENTRIES);
+            entries.retain(|_, entry| entry.last_used() > limit);
         }
         let entry = Arc::new(CacheEntry::new(name));
         entries.insert(name.into(), entry.clone());
@@ -234,6 +247,24 @@ mod tests {
         while lookup(&resolver).await.unwrap() != ["192.0.2.9:443"] {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    #[tokio::test]
+    async fn flood_of_names_is_bounded_and_apart_from_others() {
+        let server = NameServer::start().await;
+        server.reply(Reply::of(&["192.0.2.1"], 300));
+        let resolver = resolver(&server);
+        assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
+        let of_callers = resolver.separate();
+        for number in 0..100_000 {
+            of_callers.entry(&format!("flood{number}.example.com")).state(Instant::now());
+        }
+        let held = of_callers.0.entries.lock().len();
+        assert!(held <= MAX_USED_ENTRIES, "{held}");
+        assert!(of_callers.0.entries.lock().contains_key("flood99999.example.com"), "the last one");
+        let queries = server.queries();
+        assert_eq!(lookup(&resolver).await.unwrap(), ["192.0.2.1:443"]);
+        assert_eq!(server.queries(), queries, "still cached");
     }
 
     #[tokio::test]

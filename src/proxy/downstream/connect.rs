@@ -122,7 +122,7 @@ async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Ro
                  caller must trust that CA; or call the service by http://, which Sidekey turns into https://.",
             ));
         };
-        let server = authority.server(host).map_err(|error| {
+        let server = authority.server(&snapshot.routes.certificate_name(host)).map_err(|error| {
             tracing::error!("interception failed: {error}");
             ProxyError::new(ErrorReason::Forbidden, "no certificate for the host")
         })?;
@@ -137,8 +137,11 @@ async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Ro
             "The host of this CONNECT is no service's. `connect: { unmatched: tunnel }` allows tunnels to other hosts.",
         ));
     };
+    let is_of_wildcard = |host: &str| host.starts_with('.');
     let reserved = Reserved {
-        is_own_port: context.plane.is_own_port(port),
+        // The hosts of a wildcard may have any address, that of this machine as well.
+        is_own_port: context.plane.is_own_port(port)
+            || snapshot.routes.upstreams_at(port).any(is_of_wildcard),
         upstreams: snapshot.routes.upstreams_at(port).filter_map(Host::canonical).collect(),
     };
     let stream = connector.connect(host, port, &reserved).await.map_err(|error| {

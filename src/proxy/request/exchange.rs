@@ -10,6 +10,7 @@ use super::prepare::{Attempt, NotSigned, prepare};
 use super::refuse::refuse;
 use super::state::Request;
 use super::subject;
+use super::wildcard::EndpointSlot;
 use crate::net::buffer::Buffer;
 use crate::proto::http2::websocket;
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -32,7 +33,8 @@ pub(crate) async fn run(
 ) -> Disposition {
     let mut out = Buffer::acquire();
     let attempt = Attempt { is_http2, ..Attempt::FIRST };
-    let prepared = match prepare(context, &buffer.filled()[..length], &mut out, &attempt) {
+    let slot = EndpointSlot::new();
+    let prepared = match prepare(context, &buffer.filled()[..length], &mut out, &attempt, &slot) {
         Ok(prepared) => prepared,
         Err(rejection) => {
             buffer.consume(length);
@@ -40,7 +42,7 @@ pub(crate) async fn run(
         }
     };
     let signed = prepared.signed;
-    let mut request = Request::begin(context, prepared, length, is_http2, timer);
+    let mut request = Request::begin(context, prepared, &slot, length, is_http2, timer);
     if request.protocol_requirements.downstream_http2 && request.protocol_requirements.websocket {
         request.expected_ws_accept = websocket::expected_accept(&buffer.filled()[..length]);
     }

@@ -18,6 +18,7 @@
 //! authorize    applies the rules of the service, and the roles of the caller
 //! destination  rewrites the `Destination` and the `If` of a request
 //! condition    where an `If` has URLs
+//! wildcard     the endpoint for the host that a caller names
 //! not_running  why a service does not run
 //! outcome      how a request ends for the caller's connection
 //! ```
@@ -43,3 +44,4 @@ mod send;
 mod signed_body;
 mod state;
 mod subject;
+pub(super) mod wildcard;

@@ -13,6 +13,7 @@ use super::not_running;
 use super::page;
 use super::page::CalledAddress;
 use super::subject;
+use super::wildcard::EndpointSlot;
 use crate::callers::{CallerId, Refusal};
 use crate::config::Authority;
 use crate::credential::{
@@ -187,7 +188,7 @@ impl From<ProxyError> for Rejection<'_> {
 }
 
 /// Parses and routes a head, signs the request, and writes the upstream's head to `out`. Leaves `out` empty
-/// if the request was not signed.
+/// if the request was not signed. `slot` holds the endpoint of the request, if the service does not.
 #[expect(clippy::too_many_lines, reason = "the steps of a request, in their order")]
 #[expect(clippy::result_large_err, reason = "a rejection is rare, and moved once")]
 pub(crate) fn prepare<'p>(
@@ -195,6 +196,7 @@ pub(crate) fn prepare<'p>(
     bytes: &[u8],
     out: &mut Buffer,
     attempt: &Attempt<'_>,
+    slot: &'p EndpointSlot,
 ) -> Result<PreparedRequest<'p>, Rejection<'p>> {
     let mut header_buffer = HeaderBuffer::new();
     let head = parse_head::request(bytes, &mut header_buffer)?;
@@ -273,7 +275,12 @@ pub(crate) fn prepare<'p>(
     }
     let upstream = &service.upstream;
     let endpoint = if attempt.failed.is_empty() { None } else { upstream.pick_another(attempt.failed) };
-    let endpoint = endpoint.unwrap_or_else(|| upstream.pick());
+    let endpoint = match endpoint.or_else(|| upstream.pick()) {
+        Some(endpoint) => endpoint,
+        None => slot
+            .endpoint(upstream.wildcard(), matched.matched_by, host)
+            .map_err(|error| Rejection { reply: Reply::Error(error), ..forbidden("") })?,
+    };
     if !endpoint.base_path.is_empty() && escapes_base_path(matched.path_and_query) {
         return Err(forbidden("the path leaves the upstream's base path"));
     }
@@ -471,7 +478,8 @@ mod tests {
     fn accepts(service: &str, head: &str) -> bool {
         let (_, context) = connections().into_iter().find(|(known, _)| known.name == service).unwrap();
         let mut out = Buffer::acquire();
-        let is_accepted = prepare(&context, head.as_bytes(), &mut out, &Attempt::FIRST).is_ok();
+        let is_accepted =
+            prepare(&context, head.as_bytes(), &mut out, &Attempt::FIRST, &EndpointSlot::new()).is_ok();
         assert_eq!(is_accepted, !out.is_empty());
         is_accepted
     }

@@ -28,7 +28,8 @@ impl Request<'_> {
             subject: self.subject.as_deref(),
             caller: Identified::As(self.caller.and_then(|caller| caller.id)),
         };
-        let prepared = prepare(self.context, head, out, &attempt).map_err(Rejection::into_error)?;
+        let prepared =
+            prepare(self.context, head, out, &attempt, self.slot).map_err(Rejection::into_error)?;
         debug_assert!(std::ptr::eq(prepared.service, self.service));
         self.endpoint = prepared.endpoint;
         match prepared.signed {

@@ -56,9 +56,7 @@ impl Request<'_> {
                 None => match endpoint.connect(self.protocol_requirements, upstream.timeouts.connect).await {
                     Ok(connection) => connection,
                     Err(error) => {
-                        if error.is_of_upstream() {
-                            upstream.record_failure(endpoint);
-                        }
+                        upstream.record_connect_error(endpoint, &error);
                         if !error.is_of_upstream()
                             || !upstream.has_alternatives()
                             || buffer.retained().is_none()

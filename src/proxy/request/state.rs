@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::caller::RequestCaller;
 use super::prepare::PreparedRequest;
+use super::wildcard::EndpointSlot;
 use crate::credential::CredentialVersion;
 use crate::metrics::MethodLabel;
 use crate::oauth2::caller_tokens::Subject;
@@ -62,6 +63,8 @@ pub(crate) struct Request<'p> {
     pub(crate) service: &'p Service,
     /// The URL that the head was written for.
     pub(crate) endpoint: &'p Endpoint,
+    /// What holds the endpoint, if the service does not.
+    pub(super) slot: &'p EndpointSlot,
     /// The connection for the next attempt, if it was opened before the head was written.
     pub(crate) connection: Option<Connection>,
     /// The address that the request was last sent to.
@@ -125,6 +128,7 @@ impl<'p> Request<'p> {
     pub(crate) fn begin(
         context: &'p ConnectionContext,
         prepared: PreparedRequest<'p>,
+        slot: &'p EndpointSlot,
         head_length: usize,
         is_http2: bool,
         timer: &'p mut ReusableTimer,
@@ -150,6 +154,7 @@ impl<'p> Request<'p> {
             _in_flight: context.plane.track(),
             service,
             endpoint,
+            slot,
             connection: None,
             address: None,
             permit: None,

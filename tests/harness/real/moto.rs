@@ -23,7 +23,7 @@ pub struct Moto {
 
 impl Moto {
     pub async fn start(pki: &Pki) -> Self {
-        let files = pki.server_files(&["localhost"]);
+        let files = pki.server_files(&["localhost", "*.s3.eu-west-1.amazonaws.com"]);
         let mut command = Command::new(installed(".venv-moto/bin/python"));
         command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "0", "-c"]).arg(files.certificate);
         command.arg("-k").arg(files.key).env("INITIAL_NO_AUTH_ACTION_COUNT", CALLS_OF_SETUP);
@@ -44,6 +44,10 @@ impl Moto {
 
     pub fn url(&self) -> String {
         format!("https://localhost:{}", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn ca_file(&self) -> &str {
@@ -68,6 +72,13 @@ impl Moto {
     pub async fn boto3(&self, s3: &str, sqs: &str) -> Value {
         let mut command = Command::new(installed(".venv-aws/bin/python"));
         command.arg(tests_file("real/aws_calls.py")).args([s3, sqs]);
+        serde_json::from_str(&self.output(placeholder(command), b"").await).unwrap()
+    }
+
+    /// The output of boto3 with buckets in the host, through this proxy (`tests/real/aws_virtual_hosts.py`).
+    pub async fn boto3_by_host(&self, proxy: &str) -> Value {
+        let mut command = Command::new(installed(".venv-aws/bin/python"));
+        command.arg(tests_file("real/aws_virtual_hosts.py")).arg(proxy);
         serde_json::from_str(&self.output(placeholder(command), b"").await).unwrap()
     }
 

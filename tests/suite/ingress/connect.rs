@@ -2,20 +2,10 @@
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 
-use super::setup::{connect, handshake, handshake_offering, intercepting};
+use super::setup::{ask, connect, handshake, handshake_offering, intercepting};
 use crate::harness::{Curl, MockResponse, MockUpstream, Pki, Sidekey, TIMEOUT};
 use crate::suite::http::setup::{RawServer, Wire};
-
-/// One request inside the TLS connection; reads until its end.
-async fn ask(stream: &mut TlsStream<TcpStream>, target: &str, host: &str) -> String {
-    let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("an answer").unwrap();
-    String::from_utf8(answer).unwrap()
-}
 
 #[tokio::test]
 async fn connect_intercepts_curl_and_injects_credential() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -184,6 +185,15 @@ pub async fn handshake_offering(
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, wire.into_stream());
     tokio::time::timeout(TIMEOUT, connecting).await.expect("a handshake in time")
+}
+
+/// One request inside the TLS connection; reads until its end.
+pub async fn ask(stream: &mut TlsStream<TcpStream>, target: &str, host: &str) -> String {
+    let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    tokio::time::timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.expect("an answer").unwrap();
+    String::from_utf8(answer).unwrap()
 }
 
 /// An address of this machine other than loopback.

@@ -53,6 +53,24 @@ async fn boto3_and_the_cli_work_with_a_placeholder_key() {
 }
 
 #[tokio::test]
+async fn boto3_works_with_buckets_in_the_host() {
+    let pki = Pki::new();
+    let moto = Moto::start(&pki).await;
+    let service = format!(
+        "s3: {{ upstream: 'https://*.s3.eu-west-1.amazonaws.com:{}', resolve: 127.0.0.1, tls: {{ ca_file: '{}' }}, \
+         auth: {{ type: aws_sigv4, service: s3, region: eu-west-1, {} }} }}\n",
+        moto.port(),
+        moto.ca_file(),
+        key(&moto)
+    );
+    let sidekey = Sidekey::serving(&service).start_ready().await;
+    let results = moto.boto3_by_host(&sidekey.url("")).await;
+    assert_eq!(results, serde_json::json!({ "bucket": "ok", "second": "ok" }));
+    let secret = moto.part("secret_access_key");
+    assert!(!sidekey.log().contains(secret) && !sidekey.metrics().await.contains("bucket.s3"));
+}
+
+#[tokio::test]
 async fn sdks_of_node_and_go_work_with_a_placeholder_key() {
     let pki = Pki::new();
     let moto = Moto::start(&pki).await;

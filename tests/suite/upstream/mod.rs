@@ -1,4 +1,4 @@
-//! Connections to upstreams: addresses, failover, limits, proxies, TLS and diagnostics.
+//! Connections to upstreams: addresses, failover, limits, proxies, TLS, diagnostics and wildcards.
 
 mod addresses;
 mod diagnostics;
@@ -7,3 +7,4 @@ mod limits;
 mod proxy;
 mod self_signed;
 mod tls;
+mod wildcard;

@@ -28,6 +28,31 @@ services:
       - 403
   empty: { upstream: https://a.example, auth: { type: bearer, token: CANARY, previous: CANARY-2 }, refresh_on: [] }
 "),
+    ("wildcards", "
+services:
+  top: { upstream: 'https://*.com', auth: { use: shared } }
+  registry: { upstream: 'https://*.co.uk', auth: { use: shared } }
+  below: { upstream: 'https://*.kawasaki.jp', auth: { use: shared } }
+  company: { upstream: 'https://*.github.io', auth: { use: shared } }
+  s3: { upstream: 'https://*.s3.eu-west-1.amazonaws.com', auth: { use: shared } }
+  part: { upstream: 'https://a*.example.com', auth: { use: shared } }
+  inner: { upstream: 'https://a.*.example.com', auth: { use: shared } }
+  twice: { upstream: 'https://*.*.example.com', auth: { use: shared } }
+  alone: { upstream: 'https://*', auth: { use: shared } }
+  address: { upstream: 'https://*.127.0.0.1', auth: { use: shared } }
+  userinfo: { upstream: 'https://me:CANARY@*.example.com', auth: { use: shared } }
+  list: { upstream: ['https://*.a.example', 'https://b.example'], auth: { use: shared } }
+  name: { upstream: 'https://*.a.example', auth: { use: shared }, tls: { server_name: a.example } }
+  hosts: { upstream: 'https://*.a.example', hosts: ['*.127.0.0.1', 'a.*.internal', '*.b.internal', '*.b.internal'], auth: { use: shared } }
+  exact: { upstream: 'https://a.example', hosts: ['*.c.internal'], auth: { use: shared } }
+  several:
+    upstream: 'https://*.s3.amazonaws.com'
+    auth:
+      - { type: aws_sigv4, service: s3, region: eu-west-1, access_key_id: CANARY, secret_access_key: CANARY }
+      - { type: api_key, name: X-Key, value: CANARY }
+credentials:
+  shared: { type: bearer, token: { env: SECRET } }
+"),
     ("several upstreams", "
 services:
   none: { upstream: [], auth: { use: shared } }
