@@ -27,7 +27,7 @@ pub struct Draft {
     pub changed_lines: String,
     /// The lines of the service after the change, without secrets in plain text; `None` if it is removed.
     pub lines: Option<String>,
-    /// The path that the preset tests with.
+    /// The path to test with; `None` if the API of the preset has none that needs no resource.
     pub test_path: Option<String>,
     /// Whether the change calls for a test of the service.
     pub is_tested: bool,

@@ -23,7 +23,7 @@ pub(super) struct Edited {
     /// Secrets that were typed.
     pub(super) typed: Vec<Typed>,
     pub(super) preset: Option<&'static Preset>,
-    /// The path that the preset tests with.
+    /// The path to test with; `None` if the API of the preset has none that needs no resource.
     pub(super) test_path: Option<String>,
 }
 
@@ -63,13 +63,21 @@ pub(super) fn edited(
                 let set = set.map_err(|error| Rejection::in_field(&key, error.to_string()))?;
                 text = set;
             }
-            (text, typed, None, None)
+            (text, typed, root(), None)
         }
-        Operation::Remove => (file.services()?.remove(name).map_err(of_edit)?, Vec::new(), None, None),
-        Operation::Enable => (switched(file.text(), name, true).map_err(of_edit)?, Vec::new(), None, None),
-        Operation::Disable => (switched(file.text(), name, false).map_err(of_edit)?, Vec::new(), None, None),
+        Operation::Remove => (file.services()?.remove(name).map_err(of_edit)?, Vec::new(), root(), None),
+        Operation::Enable => (switched(file.text(), name, true).map_err(of_edit)?, Vec::new(), root(), None),
+        Operation::Disable => {
+            (switched(file.text(), name, false).map_err(of_edit)?, Vec::new(), root(), None)
+        }
     };
     Ok(Edited { text, typed, preset, test_path })
+}
+
+/// The path that a service without a preset is tested with.
+#[expect(clippy::unnecessary_wraps, reason = "a preset may have none")]
+fn root() -> Option<String> {
+    Some("/".into())
 }
 
 fn with_lines(name: &str, file: &ServicesFile, lines: &str) -> Result<String, Rejection> {

@@ -54,4 +54,4 @@ pub use rejection::{Mistake, Rejection};
 pub use secret_files::secret_files;
 pub use services_file::ServicesFile;
 pub use switch::switched;
-pub use testable::{testable, why_not_tested};
+pub use testable::{NO_TEST_PATH, testable, why_not_tested};

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use crate::config::{Config, Grant, OAuth2, ServiceConfig};
 
+/// Why the service of a preset without a path to test with is not tested.
+pub const NO_TEST_PATH: &str = "its API has no request that needs no resource";
+
 /// The service, if a test of it is possible and does no harm. `file` is the main file of the configuration.
 ///
 /// # Errors

@@ -26,8 +26,8 @@ pub struct Preset {
     /// The service, as in the services file. `<NAME>` in a text stands for an answer. A text that is `<NAME>` and nothing else may
     /// stand for where a secret is read from.
     pub service: Value,
-    /// A path that answers 200 to a GET with a good credential, and needs no resource. `<NAME>` in it stands for an answer, so it is
-    /// read by [`Self::filled_test_path`] only.
+    /// A path that answers 200 to a GET with a good credential, and needs no resource; `None` if the API has none. `<NAME>` in it stands
+    /// for an answer, so it is read by [`Self::filled_test_path`] only.
     pub(super) test_path: Option<String>,
     /// What is easily got wrong.
     #[serde(default)]

@@ -9,7 +9,7 @@ use super::view::ChangeView;
 use crate::admin::managing::DraftTester;
 use crate::admin::problem::Problem;
 use crate::admin::state::Admin;
-use crate::manage::{Draft, ManageError, ManagedFolder, Operation, Rejection, why_not_tested};
+use crate::manage::{Draft, ManageError, ManagedFolder, NO_TEST_PATH, Operation, Rejection, why_not_tested};
 
 /// How long a change waits until it is in use. The reload continues after that.
 const RELOAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -66,8 +66,10 @@ impl Change {
             return Err(not_managed(&draft, folder.as_ref()));
         }
         if draft.is_tested && test {
-            let path = test_path.as_deref().or(draft.test_path.as_deref()).unwrap_or("/");
-            test_draft(&draft, path, managing.tester.as_ref(), &mut view);
+            match test_path.as_deref().or(draft.test_path.as_deref()) {
+                Some(path) => test_draft(&draft, path, managing.tester.as_ref(), &mut view),
+                None => view.not_tested = Some(NO_TEST_PATH.into()),
+            }
         }
         view.ok = view.test.as_ref().is_none_or(|report| report.ok);
         let file = draft.file().display().to_string();

@@ -82,11 +82,7 @@ fn add_service(args: &Args) -> anyhow::Result<Outcome> {
     let change = Change {
         text: services.insert(&name, &service).with_context(|| format!("{}", file.path.display()))?,
         file: &file,
-        tested: Some(Tested {
-            service: &name,
-            options: &args.test,
-            default_path: test_path.as_deref().unwrap_or("/"),
-        }),
+        tested: Some(Tested { service: &name, options: &args.test, default_path: test_path.as_deref() }),
         may_add_plain_text: true,
         options: &args.change,
         terminal: terminal.as_ref(),

@@ -7,7 +7,7 @@ use super::terminal::Terminal;
 use crate::cli::exit::{EXIT_CONFIG, EXIT_USAGE};
 use crate::cli::test;
 use crate::config::Config;
-use crate::manage::{Plan, ServicesFile, why_not_tested};
+use crate::manage::{NO_TEST_PATH, Plan, ServicesFile, why_not_tested};
 use crate::secret::SecretCache;
 
 /// Prints why a command did nothing, if it failed. Returns the exit code. `done` says what was not done.
@@ -76,7 +76,7 @@ pub(super) struct Tested<'c> {
     pub(super) service: &'c str,
     pub(super) options: &'c TestOptions,
     /// The path if the operator names none.
-    pub(super) default_path: &'c str,
+    pub(super) default_path: Option<&'c str>,
 }
 
 /// What became of a change.
@@ -184,7 +184,9 @@ enum TestOutcome {
 
 impl Tested<'_> {
     fn run(&self, config: &Config, file: &std::path::Path) -> TestOutcome {
-        let path = self.options.test_path.as_deref().unwrap_or(self.default_path);
+        let Some(path) = self.options.test_path.as_deref().or(self.default_path) else {
+            return TestOutcome::NotTested(NO_TEST_PATH.to_owned());
+        };
         if let Some(why) = why_not_tested(self.service, path, config, file) {
             return TestOutcome::NotTested(why);
         }

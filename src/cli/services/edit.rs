@@ -60,7 +60,7 @@ fn edit_service(args: &Args) -> anyhow::Result<Outcome> {
     let change = Change {
         file: &file,
         text,
-        tested: Some(Tested { service: &args.name, options: &args.test, default_path: "/" }),
+        tested: Some(Tested { service: &args.name, options: &args.test, default_path: Some("/") }),
         // What a person writes in an editor is no argument.
         may_add_plain_text: args.set.is_empty(),
         options: &args.change,

@@ -33,7 +33,7 @@ pub(in crate::cli) struct DisableArgs {
 
 /// Switches a service on.
 pub(in crate::cli) fn enable(args: &EnableArgs) -> ExitCode {
-    let tested = Tested { service: &args.name, options: &args.test, default_path: "/" };
+    let tested = Tested { service: &args.name, options: &args.test, default_path: Some("/") };
     finish("changed", toggle(&args.name, true, Some(tested), &args.change, &args.config))
 }
 

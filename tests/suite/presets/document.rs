@@ -28,8 +28,6 @@ This page is made from the presets of `sidekey add` ([`src/presets/providers.yam
   not tested against the providers.
 - What a provider changes later is not here. Each section links the page that counts.
 
-**Without a preset.** A [GitHub App](CONFIGURATION.md#type-github_app), and [Apple push notifications](CONFIGURATION.md#type-jwt).
-
 ";
 
 /// The page.
@@ -69,7 +67,10 @@ fn section(page: &mut String, preset: &Preset, provider: &Provider) {
     let empty = ServicesText::parse("").unwrap();
     let yaml = empty.insert(id, &provider.sample_service()).unwrap();
     writeln!(page, "\n```yaml\n{}\n```\n", yaml.trim_end()).unwrap();
-    writeln!(page, "Test: `sidekey test {id} '{}'`", provider.test_path()).unwrap();
+    match provider.test_path() {
+        Some(path) => writeln!(page, "Test: `sidekey test {id} '{path}'`").unwrap(),
+        None => writeln!(page, "There is no test: the API has no request that needs no resource.").unwrap(),
+    }
     if !preset.notes.is_empty() {
         page.push('\n');
     }

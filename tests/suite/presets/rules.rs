@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use ring::{digest, hmac};
 use serde_json::{Map, Value};
 
@@ -22,6 +22,10 @@ pub struct Provider {
     pub rules: &'static [Rule],
     /// Where its tokens are issued.
     pub token: Option<TokenEndpoint>,
+    /// Where an app of GitHub gets its tokens, at the same host.
+    pub app: Option<App>,
+    /// The method of the request, if the preset tests with none.
+    pub method: &'static str,
     /// Status and body for a request without a good credential.
     pub rejects: (u16, &'static str),
 }
@@ -62,11 +66,31 @@ pub struct TokenEndpoint {
     pub rejects: (u16, &'static str),
 }
 
+/// An app of GitHub.
+pub struct App {
+    /// Where its installation is looked up.
+    pub lookup: &'static str,
+    /// Where a token of the installation is requested.
+    pub tokens: &'static str,
+    /// The token of the app itself, which both need.
+    pub signed: Signed,
+    /// The token that is issued.
+    pub issues: &'static str,
+}
+
+/// The public keys that tokens are verified with.
+pub struct PublicKeys {
+    /// P-256, as a point.
+    pub ec: Vec<u8>,
+    /// RSA, as an `RSAPublicKey`.
+    pub rsa: Vec<u8>,
+}
+
 /// A JWT that is signed with the private key of the tests.
 pub struct Signed {
     /// The parameter that has it; empty if it is in a field.
     pub parameter: &'static str,
-    /// The longest time from `iat` to `exp`, in seconds.
+    /// The longest time from `iat` to `exp`, in seconds; 0 if there must be no `exp`.
     pub max_lifetime: u64,
     pub key_id: Option<&'static str>,
     /// All claims, without `iat`, `exp` and `jti`.
@@ -78,7 +102,7 @@ pub const INVALID_CLIENT: (u16, &str) = (401, r#"{"error":"invalid_client"}"#);
 
 impl Rule {
     /// Says how the request breaks the rule.
-    pub fn broken_by(&self, request: &RecordedRequest, key: &[u8]) -> Option<String> {
+    pub fn broken_by(&self, request: &RecordedRequest, keys: &PublicKeys) -> Option<String> {
         let is = |name: &str, expected: &str| {
             let found = request.headers.all(name);
             (found != [expected]).then(|| format!("{name} is {found:?}, not {expected:?}"))
@@ -87,7 +111,7 @@ impl Rule {
             Self::SignedToken(signed) => {
                 let all = request.headers.all("authorization");
                 match all.as_slice() {
-                    [one] => Some(signed.broken_by(one.strip_prefix("Bearer ").unwrap_or_default(), key))
+                    [one] => Some(signed.broken_by(one.strip_prefix("Bearer ").unwrap_or_default(), keys))
                         .filter(|why| !why.is_empty()),
                     _ => Some(format!("{} fields Authorization", all.len())),
                 }
@@ -115,9 +139,21 @@ impl Rule {
     }
 }
 
+impl App {
+    /// Says how a request of the app itself breaks a rule.
+    pub fn broken_by(&self, request: &RecordedRequest, keys: &PublicKeys) -> Option<String> {
+        let token = request.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+        let why = self.signed.broken_by(token.unwrap_or_default(), keys);
+        let is_json =
+            request.method == "GET" || serde_json::from_slice::<Map<String, Value>>(&request.body).is_ok();
+        let why = if is_json { why } else { format!("no JSON object; {why}") };
+        (!why.is_empty()).then_some(why)
+    }
+}
+
 impl TokenEndpoint {
-    /// Says how the token request breaks a rule. `key` is the public key of what is signed.
-    pub fn broken_by(&self, request: &RecordedRequest, key: &[u8]) -> Option<String> {
+    /// Says how the token request breaks a rule. `keys` are the public keys of what is signed.
+    pub fn broken_by(&self, request: &RecordedRequest, keys: &PublicKeys) -> Option<String> {
         if request.method != "POST" {
             return Some(format!("{} instead of POST", request.method));
         }
@@ -129,7 +165,7 @@ impl TokenEndpoint {
         let mut form: Vec<(String, String)> = form_urlencoded::parse(&request.body).into_owned().collect();
         let signed = self.signed.as_ref().map(|signed| {
             let at = form.iter().position(|(name, _)| name == signed.parameter);
-            at.map_or_else(|| "nothing is signed".into(), |at| signed.broken_by(&form.remove(at).1, key))
+            at.map_or_else(|| "nothing is signed".into(), |at| signed.broken_by(&form.remove(at).1, keys))
         });
         let mut found: Vec<_> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let mut expected = self.form.to_vec();
@@ -137,7 +173,7 @@ impl TokenEndpoint {
         expected.sort_unstable();
         let form = (found != expected).then(|| format!("the form is {found:?}, not {expected:?}"));
         let rules = [authorization, content_type];
-        let mut broken: Vec<_> = rules.iter().filter_map(|rule| rule.broken_by(request, key)).collect();
+        let mut broken: Vec<_> = rules.iter().filter_map(|rule| rule.broken_by(request, keys)).collect();
         broken.extend(form);
         broken.extend(signed.filter(|signed| !signed.is_empty()));
         (!broken.is_empty()).then(|| broken.join("; "))
@@ -146,18 +182,23 @@ impl TokenEndpoint {
 
 impl Signed {
     /// Says how a JWT differs; empty if it does not.
-    fn broken_by(&self, token: &str, key: &[u8]) -> String {
+    fn broken_by(&self, token: &str, keys: &PublicKeys) -> String {
         let parts: Vec<_> = token.split('.').collect();
         let decoded: Vec<_> =
             parts.iter().filter_map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok()).collect();
         let ([head, claims, _], [head_json, claims_json, signature]) = (&parts[..], &decoded[..]) else {
             return "no JWT".into();
         };
-        let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key);
-        if public.verify(format!("{head}.{claims}").as_bytes(), signature).is_err() {
+        let text = format!("{head}.{claims}");
+        let head: Map<String, Value> = serde_json::from_slice(head_json).unwrap();
+        let is_signed = if head["alg"] == "RS256" {
+            UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &keys.rsa).verify(text.as_bytes(), signature)
+        } else {
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &keys.ec).verify(text.as_bytes(), signature)
+        };
+        if is_signed.is_err() {
             return "the signature is wrong".into();
         }
-        let head: Map<String, Value> = serde_json::from_slice(head_json).unwrap();
         let mut claims: Map<String, Value> = serde_json::from_slice(claims_json).unwrap();
         let time = |name: &str, claims: &mut Map<String, Value>| claims.remove(name)?.as_u64();
         let (issued, expires) = (time("iat", &mut claims), time("exp", &mut claims));
@@ -166,13 +207,14 @@ impl Signed {
             return "an assertion without `jti`".into();
         }
         let lives = issued.zip(expires).and_then(|(issued, expires)| expires.checked_sub(issued));
-        if lives.is_none_or(|lives| lives > self.max_lifetime) {
+        let is_endless = self.max_lifetime == 0 && issued.is_some() && expires.is_none();
+        if !is_endless && lives.is_none_or(|lives| lives > self.max_lifetime) {
             return format!("it lives for {lives:?} seconds");
         }
         let expected: Map<String, Value> = self
             .claims
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.replace("{key}", &fingerprint(key)).into()))
+            .map(|(name, value)| ((*name).to_owned(), value.replace("{key}", &fingerprint(&keys.ec)).into()))
             .collect();
         let key_id = head.get("kid").and_then(Value::as_str);
         if claims == expected && key_id == self.key_id {

@@ -17,8 +17,9 @@ use crate::harness::Request;
 
 /// The folder of the secrets in the sample answers. In a test it is a folder of the test.
 const SECRETS: &str = "/run/secrets/";
-/// The sample of a private key, for which the tests have one.
+/// The samples of private keys, for which the tests have some.
 const PRIVATE_KEY: &str = "PRIVATE KEY";
+const RSA_PRIVATE_KEY: &str = "RSA PRIVATE KEY";
 
 impl Provider {
     pub fn preset(&self) -> &'static Preset {
@@ -43,17 +44,26 @@ impl Provider {
         self.preset().fill(&self.sample_answers()).unwrap_or_else(|error| panic!("{}: {error}", self.id))
     }
 
-    /// The path that the preset tests with.
-    pub fn test_path(&self) -> String {
-        let path = self.preset().filled_test_path(&self.sample_answers());
-        path.unwrap_or_else(|| panic!("{}: no test_path", self.id))
+    /// The path that the preset tests with, if it tests.
+    pub fn test_path(&self) -> Option<String> {
+        self.preset().filled_test_path(&self.sample_answers())
+    }
+
+    /// A request of a caller for a service of the preset, below this URL.
+    pub fn call(&self, service: &str) -> Request {
+        let path = self.test_path().unwrap_or_else(|| self.target.to_owned());
+        as_a_library(self.method, format!("{service}{path}"))
     }
 
     /// The files that the sample answers name, each with its content.
     fn files(&self, fake: &Fake) -> Vec<(String, String)> {
         let mut files = Vec::new();
         for (name, sample) in self.secrets {
-            let content = if *sample == PRIVATE_KEY { fake.private_key() } else { (*sample).to_owned() };
+            let content = match *sample {
+                PRIVATE_KEY => fake.private_key(),
+                RSA_PRIVATE_KEY => fake.rsa_keys()[0].to_owned(),
+                sample => sample.to_owned(),
+            };
             files.push((self.file_of(name), content));
         }
         for path in self.answers.iter().filter_map(|(_, answer)| answer.strip_prefix(SECRETS)) {
@@ -79,12 +89,13 @@ fn service_account(private_key: &str) -> String {
 /// A folder with the files of the sample secrets of all providers.
 pub struct Files {
     dir: TempDir,
+    other_rsa_key: String,
 }
 
 impl Files {
     pub fn of(fake: &Fake) -> Self {
         let dir = TempDir::with_prefix("sidekey-presets-").unwrap();
-        let files = Self { dir };
+        let files = Self { dir, other_rsa_key: fake.rsa_keys()[1].to_owned() };
         for (name, content) in providers::all().flat_map(|provider| provider.files(fake)) {
             files.write(&name, &content);
         }
@@ -103,6 +114,7 @@ impl Files {
         let other_key = KeyPair::generate().unwrap().serialize_pem();
         let wrong = match content.chars().next() {
             Some('{') => service_account(&other_key),
+            Some('-') if content.contains(RSA_PRIVATE_KEY) => self.other_rsa_key.clone(),
             Some('-') => other_key,
             _ => format!("wrong-{content}"),
         };
@@ -135,10 +147,12 @@ fn path_text(path: &Path) -> String {
 /// The service with its requests, and its token requests, led to the fake.
 pub fn led_to(fake: &Fake, mut service: Value) -> Value {
     // The other kinds make no requests.
-    let is_oauth2 = service["auth"]["type"] == "oauth2";
+    let makes_requests = service["auth"]["type"] == "oauth2" || service["auth"]["type"] == "github_app";
+    // The fake has HTTP/1.1 only.
+    service.as_mapping_mut().unwrap().shift_remove("protocol");
     for (key, value) in fake.way() {
         let value = serde_yaml::to_value(value).unwrap();
-        if is_oauth2 {
+        if makes_requests {
             service["auth"].as_mapping_mut().unwrap().insert(key.into(), value.clone());
         }
         service.as_mapping_mut().unwrap().insert(key.into(), value);
@@ -147,8 +161,8 @@ pub fn led_to(fake: &Fake, mut service: Value) -> Value {
 }
 
 /// What a library sends that was given a key that is none.
-pub fn as_a_library(url: impl AsRef<str>) -> Request {
-    let request = Request::get(url).header("User-Agent", "library/1.0");
+fn as_a_library(method: &str, url: impl AsRef<str>) -> Request {
+    let request = Request::new(method, url).header("User-Agent", "library/1.0");
     ["Authorization", "api-key", "x-api-key", "private-token", "x-goog-api-key"]
         .iter()
         .fold(request, |request, name| request.header(name, "Bearer not-a-key"))

@@ -8,7 +8,7 @@ use sidekey::presets;
 use super::fake::{ACCEPTED, Fake};
 use super::providers;
 use super::rules::Provider;
-use super::setup::{Files, as_a_library, led_to};
+use super::setup::{Files, led_to};
 use crate::harness::Sidekey;
 
 #[test]
@@ -34,8 +34,7 @@ async fn service_of_every_preset_keeps_the_rules_of_its_provider() {
     let sidekey = Sidekey::configured(&files.configuration(services)).start().await;
     let mut failed = Vec::new();
     for provider in providers::all() {
-        let response =
-            as_a_library(sidekey.url(&format!("/{}{}", provider.id, provider.test_path()))).send().await;
+        let response = provider.call(&sidekey.url(&format!("/{}", provider.id))).send().await;
         if (response.status, response.text().as_str()) != (200, ACCEPTED) {
             failed.push(format!(
                 "{}: {} {} {:?}",
@@ -49,6 +48,32 @@ async fn service_of_every_preset_keeps_the_rules_of_its_provider() {
     assert!(failed.is_empty(), "{failed:#?}");
 }
 
+/// The providers that have a request to test with.
+fn tested_ones() -> impl Iterator<Item = &'static Provider> {
+    providers::all().filter(|provider| provider.test_path().is_some())
+}
+
+#[tokio::test]
+async fn service_without_a_test_passes_the_rejection_of_a_wrong_secret() {
+    let fake = Fake::start().await;
+    let untested = providers::all().filter(|provider| provider.test_path().is_none());
+    let untested: Vec<_> = untested.collect();
+    assert!(!untested.is_empty());
+    for provider in untested {
+        for name in Files::names(provider, &fake) {
+            let files = Files::of(&fake);
+            files.make_wrong(&name);
+            let service = (provider.id.to_owned(), led_to(&fake, provider.sample_service()));
+            let sidekey = Sidekey::configured(&files.configuration([service])).start().await;
+            let response = provider.call(&sidekey.url(&format!("/{}", provider.id))).send().await;
+            assert_eq!(response.status, provider.rejects.0, "{name}: {:?}", fake.take_broken());
+            let says_it =
+                |note: &String| note.contains("wrong") && note.contains(&provider.rejects.0.to_string());
+            assert!(provider.preset().notes.iter().any(says_it), "{}", provider.id);
+        }
+    }
+}
+
 /// Runs `sidekey test` for the service of a preset, with this file made wrong if it is named. Returns the report.
 async fn tested(fake: &Fake, provider: &Provider, wrong: Option<&str>) -> Value {
     let files = Files::of(fake);
@@ -57,7 +82,7 @@ async fn tested(fake: &Fake, provider: &Provider, wrong: Option<&str>) -> Value 
     }
     let service = (provider.id.to_owned(), led_to(fake, provider.sample_service()));
     let config = files.write("services.yaml", &files.configuration([service]));
-    let path = provider.test_path();
+    let path = provider.test_path().unwrap();
     let output = Sidekey::command(&["test", "--config", &config, "--json", provider.id, &path], &[]).await;
     serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}: {}", provider.id, String::from_utf8_lossy(&output.stderr)))
@@ -67,7 +92,7 @@ async fn tested(fake: &Fake, provider: &Provider, wrong: Option<&str>) -> Value 
 async fn sidekey_test_says_that_a_good_credential_works() {
     let fake = Fake::start().await;
     let mut failed = Vec::new();
-    for provider in providers::all() {
+    for provider in tested_ones() {
         let report = tested(&fake, provider, None).await;
         if report["ok"] != true {
             failed.push(format!("{}: {} {:?}", provider.id, report["summary"], fake.take_broken()));
@@ -80,7 +105,7 @@ async fn sidekey_test_says_that_a_good_credential_works() {
 async fn sidekey_test_says_that_a_wrong_secret_is_rejected() {
     let fake = Fake::start().await;
     let mut failed = Vec::new();
-    for provider in providers::all() {
+    for provider in tested_ones() {
         let names = Files::names(provider, &fake);
         assert!(!names.is_empty(), "{}: no secret", provider.id);
         for name in names {
@@ -99,8 +124,11 @@ async fn sidekey_test_says_that_a_wrong_secret_is_rejected() {
 /// Whether a report says that the provider rejected the secret, and with which status.
 fn says_so(provider: &Provider, report: &Value) -> Result<(), String> {
     let summary = report["summary"].as_str().unwrap_or_default();
-    if let Some(token) = &provider.token {
-        let said = format!("the token endpoint answered {}", token.rejects.0);
+    let refused =
+        provider.token.as_ref().map(|token| format!("the token endpoint answered {}", token.rejects.0));
+    let refused =
+        refused.or_else(|| provider.app.as_ref().map(|_| format!("answered {}", provider.rejects.0)));
+    if let Some(said) = refused {
         return (report["ok"] == false && summary.contains(&said)).then_some(()).ok_or(said);
     }
     let status = provider.rejects.0;

@@ -45,6 +45,7 @@ pub const PROVIDERS: &[Provider] = &[
             rejects: (400, r#"{"error":"invalid_client","error_description":"invalid client credentials"}"#),
         }),
         rejects: (401, r#"[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]"#),
+        ..NONE
     },
     Provider {
         id: "shopify",
@@ -81,6 +82,7 @@ pub const PROVIDERS: &[Provider] = &[
             rejects: (400, r#"{"error":"invalid_client"}"#),
         }),
         rejects: (401, r#"{"errors":"[API] Invalid API key or access token"}"#),
+        ..NONE
     },
     Provider {
         id: "stripe",

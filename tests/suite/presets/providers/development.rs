@@ -1,7 +1,7 @@
 //! Code, issues and documents.
 
 use super::{NO_AUTHORIZATION, NONE, SIGNED};
-use crate::suite::presets::rules::{Provider, Rule, Signed};
+use crate::suite::presets::rules::{App, Provider, Rule, Signed};
 
 pub const PROVIDERS: &[Provider] = &[
     Provider {
@@ -11,6 +11,22 @@ pub const PROVIDERS: &[Provider] = &[
         target: "/v0/meta/whoami",
         rules: &[Rule::Field("authorization", "Bearer patSample.0123")],
         rejects: (401, r#"{"error":{"type":"AUTHENTICATION_REQUIRED","message":"Authentication required"}}"#),
+        ..NONE
+    },
+    Provider {
+        id: "apns",
+        answers: &[("team_id", "DEF123GHIJ"), ("key_id", "ABC123DEFG")],
+        secrets: &[("private_key", "PRIVATE KEY")],
+        host: "api.push.apple.com",
+        target: "/3/device/00fc13adff785122b4ad28809a3420982341241421348097878e577c991de8f0",
+        method: "POST",
+        rules: &[Rule::SignedToken(Signed {
+            key_id: Some("ABC123DEFG"),
+            max_lifetime: 0,
+            claims: &[("iss", "DEF123GHIJ")],
+            ..SIGNED
+        })],
+        rejects: (403, r#"{"reason":"InvalidProviderToken"}"#),
         ..NONE
     },
     Provider {
@@ -44,6 +60,22 @@ pub const PROVIDERS: &[Provider] = &[
         target: "/user",
         rules: &[Rule::Field("authorization", "Bearer github_pat_sample"), Rule::Present("user-agent")],
         rejects: (401, r#"{"message":"Bad credentials","status":"401"}"#),
+        ..NONE
+    },
+    Provider {
+        id: "github-app",
+        answers: &[("app_id", "123456"), ("owner", "acme")],
+        secrets: &[("private_key", "RSA PRIVATE KEY")],
+        host: "api.github.com",
+        target: "/installation/repositories?per_page=1",
+        rules: &[Rule::Field("authorization", "Bearer ghs_installation-sample"), Rule::Present("user-agent")],
+        app: Some(App {
+            lookup: "/orgs/acme/installation",
+            tokens: "/app/installations/4711/access_tokens",
+            signed: Signed { max_lifetime: 10 * 60, claims: &[("iss", "123456")], ..SIGNED },
+            issues: "ghs_installation-sample",
+        }),
+        rejects: (401, r#"{"message":"A JSON web token could not be decoded"}"#),
         ..NONE
     },
     Provider {

@@ -84,6 +84,7 @@ pub const PROVIDERS: &[Provider] = &[
             rejects: INVALID_CLIENT,
         }),
         rejects: (401, r#"{"error":{"code":"InvalidAuthenticationToken"}}"#),
+        ..NONE
     },
     Provider {
         id: "google",

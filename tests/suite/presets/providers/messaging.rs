@@ -60,5 +60,6 @@ pub const PROVIDERS: &[Provider] = &[
             rejects: (400, r#"{"reason":"Invalid client_id or client_secret","error":"invalid_client"}"#),
         }),
         rejects: (401, r#"{"code":124,"message":"Invalid access token."}"#),
+        ..NONE
     },
 ];

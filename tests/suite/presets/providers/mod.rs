@@ -36,6 +36,8 @@ const NONE: Provider = Provider {
     target: "/",
     rules: &[],
     token: None,
+    app: None,
+    method: "GET",
     rejects: (401, r#"{"error":"unauthorized"}"#),
 };
 
