@@ -9,6 +9,7 @@ use super::services::ServiceFactory;
 use crate::config;
 use crate::config::{Config, CredentialServer, Host, OAuth2, ProxyConfig, Tls, TokenUrl, Tracing};
 use crate::credential;
+use crate::credential::ValueServer;
 use crate::diagnose::{ProbeResult, ProbeTarget, Role};
 use crate::fleet::Fleet;
 use crate::metrics::FleetMetrics;
@@ -19,7 +20,7 @@ use crate::upstream::{ConnectProbe, EndpointTls};
 /// Limit on connecting to a store of secrets.
 const STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Lists every upstream URL and every token endpoint or issuer, in the order of the file, the stores of secrets, and the collector of traces. Connects
+/// Lists every upstream URL and every server that a credential comes from, in the order of the file, the stores of secrets, and the collector of traces. Connects
 /// to none of them.
 pub fn probe_targets(config: &Config) -> anyhow::Result<Vec<ProbeTarget>> {
     // Refresh tokens are not needed, so the state directory is not opened.
@@ -39,6 +40,10 @@ pub fn probe_targets(config: &Config) -> anyhow::Result<Vec<ProbeTarget>> {
         for oauth2 in service.auth.all_settings::<OAuth2>() {
             let (role, host, probe) = token_endpoint_target(&factory, oauth2)?;
             add(role, host, Some(probe));
+        }
+        for ValueServer { name, key, url, tls, proxy } in credential::value_servers(&service.auth) {
+            let (host, probe) = own_request(&factory, &url, &tls, proxy.as_ref())?;
+            add(Role::Value(name, key), host, Some(probe));
         }
     }
     for (name, server) in &config.secret_stores {

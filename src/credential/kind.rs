@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::{Logouts, Owned, Rejection, Rotating, Signer};
+use super::{Logouts, Owned, Rejection, Rotating, Signer, ValueServer};
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::schema::Schema;
 use crate::config::reader::table::Keys;
@@ -94,6 +94,13 @@ pub trait Kind: 'static {
     fn value_server(settings: &Self::Settings) -> Option<String> {
         let _ = settings;
         None
+    }
+
+    /// Every server that requests for the value go to, for `check --online`. Those of [`OAuth2`](crate::config::OAuth2) settings are
+    /// known without it.
+    fn servers(settings: &Self::Settings) -> Vec<ValueServer> {
+        let _ = settings;
+        Vec::new()
     }
 
     /// Explains why there is no value, to the operator: what to look at and what to change, most likely first.
@@ -237,6 +244,7 @@ pub struct Entry {
     pub(super) keeps_value: fn(&Auth, &Auth) -> bool,
     pub(super) build: fn(&Auth, &Build<'_>) -> Box<dyn Signer>,
     pub(super) value_server: fn(&Auth) -> Option<String>,
+    pub(super) servers: fn(&Auth) -> Vec<ValueServer>,
     pub(super) explain_failure: fn(&Auth, &SourceError) -> Vec<String>,
     pub(super) rejected_with: &'static [u16],
     pub(super) is_of_platform: bool,
@@ -255,6 +263,7 @@ impl Entry {
             },
             build: |auth, build| K::build(settings::<K>(auth), build),
             value_server: |auth| K::value_server(settings::<K>(auth)),
+            servers: |auth| K::servers(settings::<K>(auth)),
             explain_failure: |auth, error| K::explain_failure(settings::<K>(auth), error),
             rejected_with: K::REJECTED_WITH,
             is_of_platform: K::IS_OF_PLATFORM,

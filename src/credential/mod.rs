@@ -30,6 +30,7 @@ mod rejection;
 mod requested_token;
 mod rotation;
 mod sensitive;
+mod servers;
 mod several;
 mod signature;
 mod signer;
@@ -57,10 +58,11 @@ pub use owned::Owned;
 pub use proxy_authorization::{bearer_authorization, collector_headers, proxy_authorization};
 pub use registry::{
     KINDS, READERS, build, explain_401, explain_failure, is_of_platform, is_rejected_with, keeps_value,
-    refresh, value_server,
+    refresh, value_server, value_servers,
 };
 pub use rejection::Rejection;
 pub use rotation::Rotating;
+pub use servers::ValueServer;
 pub use signer::{
     BodyNeed, CredentialStatus, NotReady, PendingBody, RewrittenRequest, Signer, UpstreamResponse, Verdict,
 };

@@ -22,7 +22,7 @@ use super::kinds::oauth2::OAuth2;
 use super::several::Several;
 use super::sources::SOURCES;
 use super::stores::STORES;
-use super::{Credential, Rejection};
+use super::{Credential, Rejection, ValueServer};
 use crate::config::{Auth, AuthKind, Readers};
 use crate::refresh::SourceError;
 
@@ -100,6 +100,11 @@ pub fn build<'s>(auth: &Auth, service: &str, store: impl Fn(&Auth) -> Option<&'s
 /// The server that gives the value that expires, as a URL or in words, for pages; `None` if no value expires.
 pub fn value_server(auth: &Auth) -> Option<String> {
     auth.parts().iter().find_map(|auth| (entry(auth).value_server)(auth))
+}
+
+/// Every server that requests for values go to, but those of [`OAuth2`](crate::config::OAuth2) settings.
+pub fn value_servers(auth: &Auth) -> Vec<ValueServer> {
+    auth.parts().iter().flat_map(|auth| (entry(auth).servers)(auth)).collect()
 }
 
 /// Explains why there is no value: what to look at and what to change, most likely first.

@@ -130,7 +130,7 @@ fn tls_suggestions(cause: &str, role: Role) -> Vec<String> {
     let mut suggestions = vec![suggestions];
     match role {
         Role::Upstream => {}
-        Role::TokenEndpoint | Role::Issuer => {
+        Role::TokenEndpoint | Role::Issuer | Role::Value(..) => {
             suggestions
                 .push("This is about `tls` under `auth`; that of the service is for the upstream.".into());
         }

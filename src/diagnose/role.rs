@@ -15,6 +15,8 @@ pub enum Role {
     Collector,
     /// `shared.url`
     SharedStore,
+    /// A server that a credential comes from: its name, and the key that names it.
+    Value(&'static str, &'static str),
 }
 
 impl Role {
@@ -27,6 +29,7 @@ impl Role {
             Self::SecretStore => "secret store",
             Self::Collector => "collector",
             Self::SharedStore => "shared store",
+            Self::Value(name, _) => name,
         }
     }
 
@@ -39,6 +42,7 @@ impl Role {
             Self::SecretStore => "url",
             Self::Collector => "otlp_endpoint",
             Self::SharedStore => "shared.url",
+            Self::Value(_, key) => key,
         }
     }
 }

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::keys::AwsKeys;
 use super::metadata::ContainerAuthorization;
+use crate::credential::ValueServer;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 
@@ -101,6 +102,21 @@ impl Identity {
         let mut url = url.clone();
         url.set_query(None);
         Some(url.to_string())
+    }
+
+    /// Every server that requests for the keys go to.
+    pub(in crate::credential) fn servers(&self) -> Vec<ValueServer> {
+        let first = match &self.origin {
+            Origin::Static(_) => None,
+            Origin::WebIdentity { role, .. } => Some(ValueServer::direct("STS", "sts_url", &role.sts)),
+            Origin::Container { url, .. } => {
+                Some(ValueServer::direct("container endpoint", "credentials.url", url))
+            }
+            Origin::Instance { url } => Some(ValueServer::direct("metadata service", "credentials.url", url)),
+        };
+        let role =
+            self.role.as_ref().map(|role| ValueServer::direct("STS", "assume_role.sts_url", &role.sts));
+        first.into_iter().chain(role).collect()
     }
 
     /// Whether keys of `self` may stay in use until there are some of `new`: they are of the same role.

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use url::Url;
 
 use super::impersonation::{self, Impersonation};
-use super::subject::Subject;
+use super::subject::{Subject, SubjectOrigin};
 use super::{FederationFile, Wanted};
 use crate::config::{Grant, OAuth2, ProxyConfig, Tls, TokenRequest};
 use crate::credential::exchange::ServerClient;
-use crate::credential::{BuildError, SourceContext, token_endpoint, token_source};
+use crate::credential::{BuildError, SourceContext, ValueServer, token_endpoint, token_source};
 use crate::oauth2::client::endpoint::TokenEndpoint;
 use crate::oauth2::{AccessToken, RequestKind, TokenResponse, TokenSource};
 use crate::refresh::{Source, SourceError};
@@ -34,6 +35,27 @@ pub(in crate::credential) struct ExternalAccount {
 }
 
 impl ExternalAccount {
+    /// Every server that requests for a token go to.
+    pub(in crate::credential) fn servers(&self) -> Vec<ValueServer> {
+        let google = |name, key, url: &Url| ValueServer {
+            tls: self.tls.clone(),
+            proxy: self.proxy.clone(),
+            ..ValueServer::direct(name, key, url)
+        };
+        let subject = match &self.file.subject {
+            SubjectOrigin::File(..) => Vec::new(),
+            // The metadata service of a machine is not behind a proxy.
+            SubjectOrigin::Url { url, .. } => vec![ValueServer {
+                proxy: self.proxy.clone().filter(|_| url.scheme() == "https"),
+                ..ValueServer::direct("subject token server", "credential_source.url", url)
+            }],
+        };
+        let impersonation = self.file.impersonation.as_ref();
+        let impersonation = impersonation.map(|(url, _)| google("IAM", "impersonation_url", url));
+        let token_service = google("token service", "token_url", &self.file.token_url);
+        subject.into_iter().chain([token_service]).chain(impersonation).collect()
+    }
+
     /// The settings of the token service. The exchange is written here, not by a grant of the configuration.
     fn token_service(&self) -> OAuth2 {
         OAuth2 {

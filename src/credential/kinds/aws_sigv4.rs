@@ -10,7 +10,8 @@ use crate::credential::aws::{
     ASSUME_ROLE, AwsSigner, CREDENTIALS, Identity, Keys, PayloadRule, Region, SigningScope,
 };
 use crate::credential::{
-    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, store_or_new,
+    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, ValueServer,
+    store_or_new,
 };
 use crate::refresh::SourceError;
 
@@ -126,6 +127,10 @@ impl Kind for AwsSigV4 {
             None => Keys::Stored(build.store()),
         };
         Box::new(AwsSigner::new(build.service, settings.scope.clone(), keys))
+    }
+
+    fn servers(settings: &Settings) -> Vec<ValueServer> {
+        settings.identity.servers()
     }
 
     fn value_server(settings: &Settings) -> Option<String> {

@@ -11,7 +11,7 @@ use crate::credential::azure::managed_identity::{Assigned, Endpoint, ManagedIden
 use crate::credential::azure::{SCOPE, Scope};
 use crate::credential::{
     Build, BuildError, EnvironmentOf, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle,
-    Token, azure, metadata_url, store_or_new,
+    Token, ValueServer, azure, metadata_url, store_or_new,
 };
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
@@ -84,6 +84,14 @@ impl Kind for AzureManagedIdentity {
 
     fn build(_: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
         Box::new(Token::new(build.store(), &Placement::bearer()))
+    }
+
+    fn servers(settings: &Settings) -> Vec<ValueServer> {
+        let name = match &settings.0.endpoint {
+            Endpoint::Machine(_) => "metadata service",
+            Endpoint::App(..) => "identity endpoint",
+        };
+        vec![ValueServer::direct(name, "url", settings.0.endpoint.url())]
     }
 
     fn value_server(settings: &Settings) -> Option<String> {

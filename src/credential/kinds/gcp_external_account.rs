@@ -12,8 +12,8 @@ use crate::config::{
 use crate::credential::google::external_account::ExternalAccount;
 use crate::credential::google::{AUDIENCE, FederationFile, OptIns, SCOPES, Wanted};
 use crate::credential::{
-    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token, google,
-    store_or_new,
+    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
+    ValueServer, google, store_or_new,
 };
 use crate::refresh::{ErrorCode, SourceError, SourceErrorKind};
 
@@ -102,6 +102,10 @@ impl Kind for GcpExternalAccount {
 
     fn build(_: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
         Box::new(Token::new(build.store(), &Placement::bearer()))
+    }
+
+    fn servers(settings: &Settings) -> Vec<ValueServer> {
+        settings.0.servers()
     }
 
     fn value_server(settings: &Settings) -> Option<String> {

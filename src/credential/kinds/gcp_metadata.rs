@@ -12,7 +12,7 @@ use crate::credential::google::metadata::MetadataAccount;
 use crate::credential::google::{AUDIENCE, SCOPES, Wanted};
 use crate::credential::{
     Build, BuildError, EnvironmentOf, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle,
-    Token, google, metadata_url, store_or_new,
+    Token, ValueServer, google, metadata_url, store_or_new,
 };
 use crate::refresh::{SourceError, SourceErrorKind};
 
@@ -80,6 +80,10 @@ impl Kind for GcpMetadata {
 
     fn build(_: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
         Box::new(Token::new(build.store(), &Placement::bearer()))
+    }
+
+    fn servers(settings: &Settings) -> Vec<ValueServer> {
+        vec![ValueServer::direct("metadata server", "url", &settings.0.server)]
     }
 
     fn value_server(settings: &Settings) -> Option<String> {

@@ -12,7 +12,7 @@ use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::Keys;
 use crate::credential::{
     Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
-    store_or_new,
+    ValueServer, store_or_new,
 };
 
 /// The kind `github_app`.
@@ -51,6 +51,10 @@ impl Kind for GithubApp {
 
     fn build(_: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
         Box::new(Token::new(build.store(), &Placement::bearer()))
+    }
+
+    fn servers(settings: &Settings) -> Vec<ValueServer> {
+        vec![ValueServer::of("GitHub's API", "api_url", &settings.api)]
     }
 
     fn value_server(settings: &Settings) -> Option<String> {

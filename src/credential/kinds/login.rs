@@ -11,7 +11,7 @@ use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::Keys;
 use crate::credential::{
     Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
-    store_or_new,
+    ValueServer, store_or_new,
 };
 use crate::refresh::{SourceError, SourceErrorKind};
 
@@ -47,6 +47,10 @@ impl Kind for Login {
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
         Box::new(Token::new(build.store(), &settings.token))
+    }
+
+    fn servers(settings: &Settings) -> Vec<ValueServer> {
+        vec![ValueServer::of("login server", "login_url", &settings.server)]
     }
 
     fn value_server(settings: &Settings) -> Option<String> {

@@ -186,3 +186,68 @@ async fn check_online_warns_of_a_certificate_that_ends_soon() {
     let result = line(&printed, "ending", "upstream", host(&ending.url()));
     assert!(result.starts_with("OK, but: The certificate of the upstream ends at 20"), "{result}");
 }
+
+#[tokio::test]
+async fn check_online_connects_to_the_servers_of_platforms() {
+    let (upstream, server) = (MockUpstream::plain().await, MockUpstream::plain().await);
+    let federation = tempfile::tempdir().unwrap();
+    let file = federation.path().join("federation.json");
+    let content = serde_json::json!({
+        "type": "external_account", "audience": "//iam.googleapis.com/a", "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+        "credential_source": { "url": format!("{}/subject?key=CANARY", server.url()), "headers": { "X-Secret": "s3cret-CANARY" } },
+    });
+    std::fs::write(&file, content.to_string()).unwrap();
+    let token = federation.path().join("token");
+    std::fs::write(&token, "tok-CANARY").unwrap();
+    let url = server.url();
+    let service = |name: &str, auth: &str| {
+        format!("  {name}: {{ upstream: '{}', auth: {{ {auth} }} }}\n", upstream.url())
+    };
+    let aws = "type: aws_sigv4, service: s3, region: eu-west-1";
+    let services = |url: &str| {
+        [
+            service("instance", &format!("{aws}, credentials: {{ from: instance, url: '{url}' }}")),
+            service(
+                "role",
+                &format!(
+                    "{aws}, credentials: {{ from: instance, url: '{url}' }}, \
+                     assume_role: {{ role_arn: 'arn:aws:iam::123456789012:role/a', sts_url: '{url}' }}"
+                ),
+            ),
+            service("azure", &format!("type: azure_managed_identity, scope: 'https://management.azure.com/.default', url: '{url}'")),
+            service("metadata", &format!("type: gcp_metadata, scopes: [a], url: '{url}'")),
+            service(
+                "federation",
+                &format!(
+                    "type: gcp_external_account, scopes: [a], credential_file: '{}', token_url: '{url}/token', \
+                     impersonation_url: '{url}/v1/a:generateAccessToken'",
+                    file.display()
+                ),
+            ),
+            service("session", &format!("type: login, login_url: '{url}', fields: {{ a: s3cret-CANARY }}, session: 'header:X-Session'")),
+        ]
+        .concat()
+    };
+    let (code, printed) = checked(&services(&url)).await;
+    assert_eq!(code, 0, "{printed}");
+    for (service, what) in [
+        ("instance", "metadata service"),
+        ("role", "metadata service"),
+        ("role", "STS"),
+        ("azure", "metadata service"),
+        ("metadata", "metadata server"),
+        ("federation", "subject token server"),
+        ("federation", "token service"),
+        ("federation", "IAM"),
+        ("session", "login server"),
+    ] {
+        assert_eq!(line(&printed, service, what, host(&url)), "OK", "{printed}");
+    }
+    assert_eq!(server.request_count(), 0, "no request is sent");
+
+    let port = RefusingPort::new();
+    let (code, printed) = checked(&services(&format!("http://{}", port.address))).await;
+    assert_eq!(code, 1, "{printed}");
+    let said = line(&printed, "role", "STS", &port.address.to_string());
+    assert!(said.starts_with("FAILED: ") && said.contains("`assume_role.sts_url`"), "{said}");
+}

@@ -1,0 +1,32 @@
+//! The servers that a value comes from, so that it can be tried whether they can be reached.
+
+use url::Url;
+
+use crate::config::{CredentialServer, ProxyConfig, Tls};
+
+/// A server that requests for a value go to.
+pub struct ValueServer {
+    /// What it is, for people.
+    pub name: &'static str,
+    /// The configuration key that names it, or its place.
+    pub key: &'static str,
+    /// Its URL, whose query may have a secret.
+    pub url: Url,
+    /// TLS toward it.
+    pub tls: Tls,
+    /// The forward proxy toward it.
+    pub proxy: Option<ProxyConfig>,
+}
+
+impl ValueServer {
+    /// A server with the roots of the machine and without a proxy.
+    pub(super) fn direct(name: &'static str, key: &'static str, url: &Url) -> Self {
+        Self { name, key, url: url.clone(), tls: Tls::default(), proxy: None }
+    }
+
+    /// A server of the configuration.
+    pub(super) fn of(name: &'static str, key: &'static str, server: &CredentialServer) -> Self {
+        let CredentialServer { url, tls, proxy, .. } = server;
+        Self { name, key, url: url.clone(), tls: tls.clone(), proxy: proxy.clone() }
+    }
+}
