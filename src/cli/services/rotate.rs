@@ -33,7 +33,8 @@ const TEST_INTERVAL: Duration = Duration::from_secs(5);
 pub(in crate::cli) struct Args {
     /// The service.
     name: String,
-    /// The key under `auth` whose secret is replaced; required if several are read from files.
+    /// The key under `auth` whose secret is replaced; required if several are read from files. In a list of credentials with the place
+    /// of its credential, counted from 0: `1.token`.
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Where the new secret comes from: stdin, prompt, or file:PATH. Default: a prompt if there is a terminal.
@@ -77,6 +78,60 @@ struct Rotation<'a> {
     secret: PathBuf,
 }
 
+/// A secret of a service that is read from a file.
+struct SecretInFile {
+    /// What `--key` calls it.
+    option: String,
+    /// The path of its credential in the services file.
+    auth: Vec<String>,
+    /// Its key there.
+    key: String,
+    path: PathBuf,
+    /// Whether the credential stands in the main file, and the service in another one.
+    is_in_main: bool,
+}
+
+/// The secrets of the credentials of a service that are read from files. `file` has the service.
+fn secrets_in_files(service: &Value, name: &str, file: &ServicesFile) -> anyhow::Result<Vec<SecretInFile>> {
+    let auth = service.get("auth").context("`auth` is missing")?;
+    let own = vec!["services".to_owned(), name.to_owned(), "auth".to_owned()];
+    let credentials: Vec<(String, Vec<String>, &Value)> = match auth.as_sequence() {
+        None => vec![(String::new(), own, auth)],
+        Some(list) => {
+            let at =
+                |(place, auth)| (format!("{place}."), [own.clone(), vec![format!("{place}")]].concat(), auth);
+            list.iter().enumerate().map(at).collect()
+        }
+    };
+    let main = if file.path == file.main { None } else { Some(ServicesFile::open(&file.main)?) };
+    let mut found = Vec::new();
+    for (prefix, own, auth) in credentials {
+        let (auth, is_in_main) = match auth["use"].as_str() {
+            Some(shared) => (vec!["credentials".to_owned(), shared.to_owned()], main.is_some()),
+            None => (own, false),
+        };
+        let services = if is_in_main { main.as_ref().unwrap_or(file).services()? } else { file.services()? };
+        let settings = services.get_at(&auth.iter().map(String::as_str).collect::<Vec<_>>());
+        let settings = settings.and_then(Value::as_mapping).context("`auth` is not a mapping")?;
+        for (key, value) in settings {
+            let (Some(key), Some(path)) = (key.as_str(), value.get("file").and_then(Value::as_str)) else {
+                continue;
+            };
+            if key != "previous" {
+                let (option, path) = (format!("{prefix}{key}"), PathBuf::from(path.replace("$${", "${")));
+                found.push(SecretInFile {
+                    option,
+                    auth: auth.clone(),
+                    key: key.to_owned(),
+                    path,
+                    is_in_main,
+                });
+            }
+        }
+    }
+    Ok(found)
+}
+
 impl<'a> Rotation<'a> {
     fn new(args: &'a Args) -> anyhow::Result<Self> {
         let file = ServicesFile::of_service(&args.config.config, &args.name)?;
@@ -84,39 +139,23 @@ impl<'a> Rotation<'a> {
         let Some(service) = services.get(&args.name, &[]) else {
             bail!("{} has no service `{}`", file.path.display(), args.name);
         };
-        let auth = match service["auth"]["use"].as_str() {
-            Some(shared) => vec!["credentials".to_owned(), shared.to_owned()],
-            None => vec!["services".to_owned(), args.name.clone(), "auth".to_owned()],
-        };
-        let is_elsewhere = auth.len() == 2 && file.path != file.main;
-        let file = if is_elsewhere { ServicesFile::open(&file.main)? } else { file };
-        let services = file.services()?;
-        let settings = services.get_at(&auth.iter().map(String::as_str).collect::<Vec<_>>());
-        if settings.is_some_and(Value::is_sequence) {
-            bail!(
-                "`auth` of `{}` is a list, in which this command does not know its way: write the new secret to its file, and the \
-                 running process reads it within seconds",
-                args.name
-            );
-        }
-        let settings = settings.and_then(Value::as_mapping).context("`auth` is not a mapping")?;
-        let in_files =
-            settings.iter().filter_map(|(key, value)| Some((key.as_str()?, value.get("file")?.as_str()?)));
-        let in_files: Vec<_> = in_files.filter(|(key, _)| *key != "previous").collect();
-        let chosen = match (&args.key, in_files.as_slice()) {
-            (Some(key), _) => in_files.iter().find(|(name, _)| name == key),
-            (None, [one]) => Some(one),
+        let found = secrets_in_files(service, &args.name, &file)?;
+        let chosen = match (&args.key, found.as_slice()) {
+            (Some(key), _) => found.iter().position(|secret| secret.option == *key),
+            (None, [_]) => Some(0),
             (None, _) => None,
         };
-        let Some((key, path)) = chosen else {
-            let keys: Vec<_> = in_files.iter().map(|(key, _)| *key).collect();
+        let Some(chosen) = chosen else {
+            let keys: Vec<_> = found.iter().map(|secret| secret.option.as_str()).collect();
             match keys.as_slice() {
                 [] => bail!("`{}` reads no secret from a file; change it where it comes from", args.name),
                 keys => bail!("`--key` is one of: {}", keys.join(", ")),
             }
         };
-        let (key, secret) = ((*key).to_owned(), PathBuf::from(path.replace("$${", "${")));
-        Ok(Self { args, terminal: Terminal::of_process(), auth, key, secret, file })
+        let SecretInFile { auth, key, path, is_in_main, .. } =
+            found.into_iter().nth(chosen).context("no secret")?;
+        let file = if is_in_main { ServicesFile::open(&file.main)? } else { file };
+        Ok(Self { args, terminal: Terminal::of_process(), auth, key, secret: path, file })
     }
 
     fn run(&self) -> anyhow::Result<ExitCode> {
@@ -248,8 +287,12 @@ impl<'a> Rotation<'a> {
             let report = self.test_without_previous()?;
             if report.ok {
                 println!("the upstream accepts the new secret");
+                let previous = match self.auth.as_slice() {
+                    [_, _, rest @ ..] if !rest.is_empty() => rest.join("."),
+                    auth => auth.join("."),
+                };
                 println!(
-                    "the old one is kept as `previous`, until: sidekey edit {} --unset auth.previous",
+                    "the old one is kept as `previous`, until: sidekey edit {} --unset {previous}.previous",
                     self.args.name
                 );
                 return Ok(ExitCode::SUCCESS);

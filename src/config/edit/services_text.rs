@@ -151,8 +151,11 @@ impl<'t> ServicesText<'t> {
 
     /// Sets a value below a mapping: in an entry that is there, or in a new one.
     fn set_in(&self, mapping: &SpanNode, path: &[&str], value: &Value) -> Option<String> {
-        let Shape::Map { is_flow, entries } = &mapping.shape else { return None };
         let (key, rest) = path.split_first()?;
+        if let Some(item) = mapping.item(key) {
+            return self.set_in(item, rest, value);
+        }
+        let Shape::Map { is_flow, entries } = &mapping.shape else { return None };
         let Some(entry) = mapping.entry(key) else {
             return self.add_entry(mapping, *is_flow, entries, &(*key, nested(rest, value)));
         };
@@ -222,8 +225,11 @@ impl<'t> ServicesText<'t> {
     }
 
     fn remove_in(&self, mapping: &SpanNode, path: &[&str]) -> Option<String> {
-        let Shape::Map { is_flow, entries } = &mapping.shape else { return None };
         let (key, rest) = path.split_first()?;
+        if let Some(item) = mapping.item(key) {
+            return self.remove_in(item, rest);
+        }
+        let Shape::Map { is_flow, entries } = &mapping.shape else { return None };
         let index = entries.iter().position(|entry| entry.key == *key)?;
         let entry = &entries[index];
         if !rest.is_empty() {

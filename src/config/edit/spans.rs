@@ -43,6 +43,14 @@ impl SpanNode {
         }
     }
 
+    /// The node at a place of a list.
+    pub(super) fn item(&self, step: &str) -> Option<&Self> {
+        match &self.shape {
+            Shape::List { items, .. } => items.get(step.parse::<usize>().ok()?),
+            Shape::Other | Shape::Map { .. } => None,
+        }
+    }
+
     /// Where the last scalar, alias or bracket of the node ends. Comments after it are not counted.
     pub(crate) fn content_end(&self) -> usize {
         match &self.shape {
@@ -142,6 +150,7 @@ mod tests {
         let list = &b.value.entry("e").unwrap().value;
         let Shape::List { is_flow: true, items } = &list.shape else { panic!("a list in brackets") };
         assert_eq!(&text[items[0].range.clone()], "f");
+        assert!(list.item("0").is_some() && list.item("1").is_none() && b.value.item("0").is_none());
         assert!(matches!(b.value.shape, Shape::Map { is_flow: true, .. }));
         assert!(matches!(root.shape, Shape::Map { is_flow: false, .. }));
     }

@@ -53,6 +53,46 @@ async fn rotation_that_is_not_finished_is_not_begun_again() {
 }
 
 #[tokio::test]
+async fn secret_of_a_credential_in_a_list_is_rotated() {
+    const LIST: &str = "services:
+  api:
+    upstream: $UPSTREAM
+    auth:
+      # The gateway.
+      - type: api_key
+        name: X-Gateway-Key
+        value: { file: $DIR/gateway }
+      - { type: bearer, token: { file: $DIR/token } } # the API
+";
+    let setup = Setup::new(LIST, &["CANARY-old", "CANARY-new"]).await;
+    fs::write(setup.at("token"), "CANARY-old\n").unwrap();
+    fs::write(setup.at("gateway"), "CANARY-gateway\n").unwrap();
+    let (code, printed) = setup.run(&["rotate", "api", "--yes"], "CANARY-new\n").await;
+    assert!(code == 64 && printed.contains("`--key` is one of: 0.value, 1.token"), "{printed}");
+    let (code, printed) = setup.run(&["rotate", "api", "--yes", "--key", "1.token"], "CANARY-new\n").await;
+    assert_eq!(code, 0, "{printed}");
+    assert_eq!(
+        (read(&setup, "token"), read(&setup, "token.previous")),
+        ("CANARY-new".into(), "CANARY-old\n".into())
+    );
+    let previous = format!(", previous: {{ file: {} }} }} # the API", setup.at("token.previous").display());
+    assert!(setup.text().contains(&previous), "{}", setup.text());
+    assert!(setup.text().contains("      # The gateway.\n      - type: api_key\n"), "{}", setup.text());
+    assert!(printed.contains("sidekey edit api --unset auth.1.previous"), "{printed}");
+    let (code, printed) =
+        setup.run(&["edit", "api", "--yes", "--no-test", "--unset", "auth.1.previous"], "").await;
+    assert!(code == 0 && !setup.text().contains("previous"), "{printed} {}", setup.text());
+    let (code, printed) =
+        setup.run(&["rotate", "api", "--yes", "--key", "0.value"], "CANARY-gateway-2\n").await;
+    assert_eq!((code, read(&setup, "gateway")), (0, "CANARY-gateway-2".into()), "{printed}");
+    assert!(
+        setup.text().contains("        previous:\n") || setup.text().contains("        previous: {"),
+        "{}",
+        setup.text()
+    );
+}
+
+#[tokio::test]
 async fn client_secret_is_tested_before_it_replaces_the_old_one() {
     let upstream = MockUpstream::plain().await;
     let endpoint = MockTokenEndpoint::plain().await;
