@@ -57,8 +57,8 @@ pub(super) use credentials::AwsCredentials;
 pub(super) use identity::Identity;
 pub(super) use keys::AwsKeys;
 pub(super) use payload::PayloadRule;
-pub(super) use settings::{ASSUME_ROLE, CREDENTIALS, identity};
-pub(super) use signed_post::SignedPost;
+pub(super) use settings::{ASSUME_ROLE, CREDENTIALS, REGION, identity, region};
+pub(super) use signed_post::{SignedPost, authority};
 pub(super) use signer::{AwsSigner, Keys, Region, SigningScope};
 pub(super) use source::{keys_source, source};
 

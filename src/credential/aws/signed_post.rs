@@ -16,9 +16,10 @@ pub(in crate::credential) struct SignedPost<'r> {
     pub(in crate::credential) url: &'r Url,
     pub(in crate::credential) service: &'r str,
     pub(in crate::credential) region: &'r str,
-    pub(in crate::credential) content_type: &'static str,
-    /// The operation, for an API that is told it in a header field.
-    pub(in crate::credential) target: Option<&'static str>,
+    /// `None` for a request without a body.
+    pub(in crate::credential) content_type: Option<&'static str>,
+    /// One more header field, such as the operation for an API that is told it there.
+    pub(in crate::credential) field: Option<(&'static str, &'r str)>,
     pub(in crate::credential) body: &'r str,
 }
 
@@ -32,12 +33,11 @@ impl SignedPost<'_> {
     ) -> Option<HeaderMap<HeaderValue>> {
         const DATE: HeaderName = HeaderName::from_static("x-amz-date");
         const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
-        const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
         let timestamp = Timestamp::now(correction);
         let host = authority(self.url);
-        let own = [("content-type", self.content_type), ("host", &host), ("x-amz-date", timestamp.as_str())];
+        let own = [("host", host.as_str()), ("x-amz-date", timestamp.as_str())];
         let own = own.into_iter().chain(keys.token().map(|token| ("x-amz-security-token", token)));
-        let own = own.chain(self.target.map(|target| ("x-amz-target", target)));
+        let own = own.chain(self.content_type.map(|kind| ("content-type", kind))).chain(self.field);
         let headers = SignedHeaders::new(own.map(|(name, value)| (name, value.as_bytes())));
         let request = CanonicalRequest {
             method: "POST",
@@ -58,18 +58,18 @@ impl SignedPost<'_> {
         let mut authorization = HeaderValue::try_from(signing.authorization(&request)?).ok()?;
         authorization.set_sensitive(true);
         let date = HeaderValue::from_str(timestamp.as_str()).ok()?;
-        let content_type = HeaderValue::from_static(self.content_type);
-        let fields =
-            [(header::AUTHORIZATION, authorization), (DATE, date), (header::CONTENT_TYPE, content_type)];
-        let mut fields = HeaderMap::from_iter(fields);
+        let mut fields = HeaderMap::from_iter([(header::AUTHORIZATION, authorization), (DATE, date)]);
+        fields.extend(self.content_type.map(|kind| (header::CONTENT_TYPE, HeaderValue::from_static(kind))));
         fields.extend(keys.session_token.clone().map(|token| (TOKEN, token)));
-        fields.extend(self.target.map(|target| (TARGET, HeaderValue::from_static(target))));
+        if let Some((name, value)) = self.field {
+            fields.insert(HeaderName::from_static(name), HeaderValue::from_str(value).ok()?);
+        }
         Some(fields)
     }
 }
 
 /// The value of `Host` for a URL.
-fn authority(url: &Url) -> String {
+pub(in crate::credential) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -102,7 +102,7 @@ impl RoleSource {
         correction: i64,
     ) -> Result<HeaderMap<HeaderValue>, SourceError> {
         let (url, region) = (&self.role.sts, &*self.role.region);
-        let post = SignedPost { url, service: "sts", region, content_type: FORM, target: None, body };
+        let post = SignedPost { url, service: "sts", region, content_type: Some(FORM), field: None, body };
         let fields = post.fields(keys, correction);
         fields.ok_or_else(|| SourceError::new(SourceErrorKind::Local, "the request to STS cannot be signed"))
     }

@@ -44,6 +44,7 @@ impl ExternalAccount {
         };
         let subject = match &self.file.subject {
             SubjectOrigin::File(..) => Vec::new(),
+            SubjectOrigin::Aws(subject) => subject.servers(),
             // The metadata service of a machine is not behind a proxy.
             SubjectOrigin::Url { url, .. } => vec![ValueServer {
                 proxy: self.proxy.clone().filter(|_| url.scheme() == "https"),
@@ -91,7 +92,7 @@ impl ExternalAccount {
             method: "POST",
             server: Some(self.file.token_url.clone()),
         };
-        let subject = Subject::new(&self.file.subject, self.proxy.as_ref(), context)?;
+        let subject = Subject::new(&self.file.subject, &self.file.audience, self.proxy.as_ref(), context)?;
         let tokens = Tokens { account: self.clone(), subject, endpoint, impersonation };
         Ok(token_source(tokens, kind, server, context, shared))
     }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 use url::Url;
 
+use super::aws_subject::{AwsSubject, AwsWorkload};
 use super::hosts;
 use super::subject::{Format, SubjectOrigin};
 use crate::config::reader::report::display_path;
@@ -39,6 +40,8 @@ pub(in crate::credential) struct OptIns {
     pub(in crate::credential) impersonation_url: Option<Url>,
     /// The host of `credential_source.url`.
     pub(in crate::credential) subject_token_host: Option<String>,
+    /// Whose identity of AWS is shown.
+    pub(in crate::credential) aws: Option<AwsWorkload>,
 }
 
 /// The file, checked.
@@ -155,7 +158,7 @@ fn parse(bytes: &[u8], opt_ins: OptIns) -> Result<FederationFile, String> {
         audience: text(file.audience, "audience")?,
         subject_token_type: text(file.subject_token_type, "subject_token_type")?,
         token_url,
-        subject: subject(&file.credential_source, opt_ins.subject_token_host.as_deref())?,
+        subject: subject(&file.credential_source, opt_ins.subject_token_host.as_deref(), opt_ins.aws)?,
         impersonation: impersonation_url.map(|url| (url, Duration::from_secs(lifetime))),
     })
 }
@@ -165,16 +168,23 @@ fn foreign(member: &str, key: &str, why: &str) -> String {
 }
 
 /// Where the token of the other platform comes from.
-fn subject(source: &Map<String, Json>, allowed_host: Option<&str>) -> Result<SubjectOrigin, String> {
+fn subject(
+    source: &Map<String, Json>,
+    allowed_host: Option<&str>,
+    workload: Option<AwsWorkload>,
+) -> Result<SubjectOrigin, String> {
     if source.contains_key("executable") {
         return Err("its `credential_source` is a command, which is not run because a file says so: use `type: oauth2` with \
                     `grant_type: token_exchange` and `subject_token: { exec: […] }`"
             .into());
     }
     if source.contains_key("environment_id") {
-        return Err("its `credential_source` is AWS, whose signed requests are not supported as subject tokens: let the pool trust \
-                    an OpenID Connect token of the workload"
-            .into());
+        return aws_subject(source, workload);
+    }
+    if workload.is_some() {
+        return Err(
+            "its `credential_source` is not AWS, so that `aws` in the configuration has no effect".into()
+        );
     }
     if source.contains_key("certificate") {
         return Err("its `credential_source` is a certificate, which is not supported".into());
@@ -190,6 +200,20 @@ fn subject(source: &Map<String, Json>, allowed_host: Option<&str>) -> Result<Sub
         }
         _ => Err("its `credential_source` has neither one `file` nor one `url`".into()),
     }
+}
+
+/// A request to AWS. Which keys sign it, and for which region, the configuration says and not the file.
+fn aws_subject(source: &Map<String, Json>, workload: Option<AwsWorkload>) -> Result<SubjectOrigin, String> {
+    let member = |name: &str| source.get(name).and_then(Json::as_str).unwrap_or_default();
+    if member("environment_id") != "aws1" {
+        return Err("its `credential_source.environment_id` is not `aws1`".into());
+    }
+    let workload = workload.ok_or(
+        "its `credential_source` is AWS: write `aws` in the configuration, which says whose identity is shown, such as \
+         `aws: { region: eu-west-1, credentials: { from: instance } }`",
+    )?;
+    let subject = AwsSubject::new(workload, member("regional_cred_verification_url"))?;
+    Ok(SubjectOrigin::Aws(Box::new(subject)))
 }
 
 fn subject_url(text: &str, allowed_host: Option<&str>) -> Result<Url, String> {

@@ -8,11 +8,13 @@
 //! hosts             the servers that may be named in it
 //! credential_file   where that file, or the key of a service account, is
 //! subject           the token of the other platform
+//! aws_subject       that of AWS: a request that is signed
 //! impersonation     tokens of a service account that the federation may take on
 //! advice            what to look at if something is refused
 //! ```
 
 mod advice;
+mod aws_subject;
 mod credential_file;
 pub(super) mod external_account;
 mod federation_file;
@@ -23,6 +25,7 @@ mod subject;
 mod wanted;
 
 pub(super) use advice::{explain_connection, explain_rejection};
+pub(super) use aws_subject::{AWS, AwsWorkload};
 pub(super) use credential_file::credential_file;
 pub(super) use federation_file::{FederationFile, OptIns, TOKEN_SERVICE};
 pub(super) use wanted::{AUDIENCE, SCOPES, Wanted};

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::aws_subject::{AwsCaller, AwsSubject};
 use crate::config::{ProxyConfig, Tls};
 use crate::credential::exchange::{ServerClient, ServerRequest, Stated};
 use crate::credential::{BuildError, SourceContext, sensitive};
@@ -56,6 +57,8 @@ pub(in crate::credential) enum SubjectOrigin {
     File(PathBuf, Format),
     /// A GET with these header fields.
     Url { url: Url, headers: Vec<(HeaderName, Secret)>, format: Format },
+    /// A request to AWS, which is signed.
+    Aws(Box<AwsSubject>),
 }
 
 /// Without the query of a URL, because it may hold a secret.
@@ -63,6 +66,7 @@ impl fmt::Debug for SubjectOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path, format) => f.debug_tuple("File").field(path).field(format).finish(),
+            Self::Aws(subject) => f.debug_tuple("Aws").field(subject).finish(),
             Self::Url { url, headers, format } => {
                 let host = url.host_str();
                 f.debug_struct("Url")
@@ -79,6 +83,7 @@ impl fmt::Debug for SubjectOrigin {
 pub(super) enum Subject {
     File(Source),
     Url(Box<SubjectServer>),
+    Aws(Box<AwsCaller>),
 }
 
 /// A server that gives the token.
@@ -90,8 +95,10 @@ pub(super) struct SubjectServer {
 }
 
 impl Subject {
+    /// `audience` is the provider that the token is for.
     pub(super) fn new(
         origin: &SubjectOrigin,
+        audience: &str,
         proxy: Option<&ProxyConfig>,
         context: &SourceContext<'_>,
     ) -> Result<Self, BuildError> {
@@ -99,6 +106,7 @@ impl Subject {
             SubjectOrigin::File(path, format) => {
                 Self::File(Source::new(TokenInFile { path: path.clone(), format: format.clone() }))
             }
+            SubjectOrigin::Aws(subject) => Self::Aws(Box::new(AwsCaller::new(subject, audience, context)?)),
             SubjectOrigin::Url { url, headers, format } => {
                 let tls = context.tls.client(&Tls::default())?;
                 // The metadata service of a machine is not behind a proxy.
@@ -131,6 +139,7 @@ impl Subject {
     async fn fetch(&self) -> Result<Secret, SourceError> {
         match self {
             Self::File(source) => fresh_secret::read("the subject token", source).await,
+            Self::Aws(caller) => caller.token().await,
             Self::Url(server) => {
                 let SubjectServer { client, url, headers, format } = &**server;
                 let answer = client.send(ServerRequest::get(url, headers.clone())).await?;

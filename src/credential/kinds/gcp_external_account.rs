@@ -10,7 +10,7 @@ use crate::config::{
     CredentialServer, HTTP_URL, Host, SERVER_PLAINTEXT, SERVER_PROXY, SERVER_TLS, UrlPolicy, parse_http_url,
 };
 use crate::credential::google::external_account::ExternalAccount;
-use crate::credential::google::{AUDIENCE, FederationFile, OptIns, SCOPES, Wanted};
+use crate::credential::google::{AUDIENCE, AwsWorkload, FederationFile, OptIns, SCOPES, Wanted};
 use crate::credential::{
     Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
     ValueServer, google, store_or_new,
@@ -53,6 +53,11 @@ impl Kind for GcpExternalAccount {
             "subject_token_host",
             Format::Text,
             "The host of `credential_source.url` in the file, if that is not this machine's metadata service.",
+        ),
+        Key::optional(
+            "aws",
+            google::AWS,
+            "If `credential_source` in the file is AWS: the identity that is shown, and its region.",
         ),
         SERVER_TLS,
         SERVER_PROXY,
@@ -115,7 +120,8 @@ impl Kind for GcpExternalAccount {
     fn explain_failure(_: &Settings, error: &SourceError) -> Vec<String> {
         let text = match (error.kind, &error.code) {
             (SourceErrorKind::Local, _) => {
-                "Check the token file in the message: `credential_source` of the federation's file names it."
+                "Check the token file in the message: `credential_source` of the federation's file names it. Keys of AWS come from where \
+                 `aws` says."
             }
             (SourceErrorKind::Refused, Some(ErrorCode::InvalidTarget)) => {
                 "`audience` in the file names no pool and provider: does the provider exist, and is it enabled?"
@@ -147,8 +153,13 @@ fn opt_ins(mapping: &mut Mapping<'_>, server: Option<&CredentialServer>) -> Opti
     let impersonation = mapping.optional("impersonation_url");
     let impersonation = impersonation.map(|value| value.parse(|text| parse_http_url(text, &policy)));
     let host = mapping.optional("subject_token_host").map(|value| value.parse(host));
+    let aws = mapping.optional("aws").map(|value| AwsWorkload::read(&value));
     let token_url = server?.url.clone();
     Some(OptIns {
+        aws: match aws {
+            None => None,
+            Some(workload) => Some(workload?),
+        },
         token_url: mapping.has(TOKEN_URL.name).then_some(token_url),
         impersonation_url: match impersonation {
             None => None,

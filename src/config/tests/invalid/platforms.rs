@@ -59,6 +59,35 @@ services:
   key:
     upstream: https://c.example
     auth: { type: gcp_external_account, credential_file: ./src/config/tests/fixtures/google-key.json, executable: CANARY }
+  aws-is-not-there:
+    upstream: https://d.example
+    auth:
+      type: gcp_external_account
+      credential_file: ./src/config/tests/fixtures/google-federation.json
+      aws:
+        region: eu west
+        credentials: { from: profile, file: /nonexistent, profile: a }
+        assume_role: { role_arn: CANARY, external_id: a, session_name: a, duration: 1s, sts_url: a, sts_region: a }
+  aws-keys:
+    upstream: https://e.example
+    auth:
+      type: gcp_external_account
+      credential_file: ./src/config/tests/fixtures/google-federation.json
+      aws: { access_key_id: CANARY, secret_access_key: '', session_token: CANARY, arn: CANARY }
+  aws-web-identity:
+    upstream: https://f.example
+    auth:
+      type: gcp_external_account
+      credential_file: ./src/config/tests/fixtures/google-federation.json
+      aws:
+        credentials:
+          { from: web_identity, role_arn: a, session_name: a, token_file: /nonexistent, sts_url: a, sts_region: a, duration: 1s }
+  aws-container:
+    upstream: https://g.example
+    auth:
+      type: gcp_external_account
+      credential_file: ./src/config/tests/fixtures/google-federation.json
+      aws: { credentials: { from: container, url: ftp://a, token_file: /nonexistent } }
 "),
     ("kubernetes", "
 services:

@@ -4,6 +4,7 @@
 //! identity     the keys of the configuration, or another place, and a role on top
 //! role         a role: `assume_role`, and that of a web identity
 //! endpoint     the endpoint of a container or an instance
+//! region       the region that requests are signed for
 //! profile      a profile of a shared file
 //! environment  the variables of the environment
 //! static_keys  keys that do not expire
@@ -13,7 +14,9 @@ mod endpoint;
 mod environment;
 mod identity;
 mod profile;
+mod region;
 mod role;
 mod static_keys;
 
 pub(in crate::credential) use identity::{ASSUME_ROLE, CREDENTIALS, identity};
+pub(in crate::credential) use region::{REGION, region};

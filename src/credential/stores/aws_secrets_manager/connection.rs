@@ -112,8 +112,8 @@ impl AwsStoreConnection {
             url: self.server.url(),
             service: SERVICE,
             region: &self.settings.region,
-            content_type: CONTENT_TYPE,
-            target: Some("secretsmanager.GetSecretValue"),
+            content_type: Some(CONTENT_TYPE),
+            field: Some(("x-amz-target", "secretsmanager.GetSecretValue")),
             body,
         };
         let headers = post

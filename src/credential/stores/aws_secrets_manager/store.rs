@@ -10,12 +10,12 @@ use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::secret::SECRET;
-use crate::config::reader::table::{Format, Key, Keys};
+use crate::config::reader::table::{Key, Keys};
 use crate::config::{
     CredentialServer, SERVER_PLAINTEXT, SERVER_PROXY, SERVER_TLS, STORE_URL, Store, StoreKind,
 };
 use crate::credential::aws;
-use crate::credential::aws::{ASSUME_ROLE, CREDENTIALS};
+use crate::credential::aws::{ASSUME_ROLE, CREDENTIALS, REGION};
 use crate::credential::stores::stored_secret::SecretStore;
 
 /// Default of `timeout`.
@@ -35,11 +35,7 @@ pub(in crate::credential) const KIND: StoreKind =
     StoreKind { name: "aws_secrets_manager", keys: KEYS, read, server };
 
 const KEYS: Keys = &[
-    Key::optional(
-        "region",
-        Format::Text,
-        "The region, such as `eu-west-1`. Default: `AWS_REGION` or `AWS_DEFAULT_REGION`.",
-    ),
+    REGION,
     Key::optional("access_key_id", SECRET, "The id of the access key; or `credentials`."),
     Key::optional("secret_access_key", SECRET, "The secret access key; or `credentials`."),
     Key::optional("session_token", SECRET, "The session token of a temporary key."),
@@ -54,7 +50,7 @@ const KEYS: Keys = &[
 ];
 
 fn read(mapping: &mut Mapping<'_>) -> Option<Store> {
-    let region = region(mapping);
+    let region = aws::region(mapping);
     let identity = aws::identity(mapping, region.as_deref());
     // Without a region there is an error already.
     let default = endpoint(region.as_deref().unwrap_or("eu-west-1"));
@@ -78,30 +74,6 @@ fn read(mapping: &mut Mapping<'_>) -> Option<Store> {
 
 fn server(store: &Store) -> Option<&CredentialServer> {
     store.downcast_ref::<AwsStore>().map(|store| &store.connection.settings().server)
-}
-
-fn region(mapping: &mut Mapping<'_>) -> Option<String> {
-    if let Some(value) = mapping.optional("region") {
-        return value.parse(checked);
-    }
-    let value = mapping.value();
-    let variable = |name: &str| value.environment()(name)?.into_string().ok().filter(|text| !text.is_empty());
-    let text = variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION"));
-    match text.as_deref().map(checked) {
-        Some(Ok(region)) => Some(region),
-        None if value.secrets().has_placeholders() => Some("placeholder".into()),
-        Some(Err(_)) | None => {
-            value.error("`region` is required: the environment has no AWS_REGION and no AWS_DEFAULT_REGION");
-            None
-        }
-    }
-}
-
-fn checked(text: &str) -> Result<String, String> {
-    if text.is_empty() || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-        return Err("a region is letters, digits and hyphens: `eu-west-1`".into());
-    }
-    Ok(text.to_owned())
 }
 
 /// The endpoint of a region.

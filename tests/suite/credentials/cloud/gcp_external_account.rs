@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::super::aws_sigv4;
 use super::setup::{bearer, command, form, now, unsigned, why_not_ready};
 use crate::harness::{
-    MockResponse, MockUpstream, RecordedRequest, Sidekey, TIMEOUT, assert_eventually, jose_sign, jose_verify,
-    openssl,
+    MockResponse, MockUpstream, RecordedRequest, Request, Sidekey, TIMEOUT, assert_eventually,
+    jose_sign, jose_verify, openssl,
 };
 
 const AUDIENCE: &str =
@@ -283,7 +284,7 @@ async fn file_cannot_send_tokens_elsewhere() {
         (&json!({ "url": "https://evil.example/CANARY" }), none.clone(), "write `subject_token_host`"),
         (&json!({ "url": "file:///etc/CANARY" }), none.clone(), "keys and tokens are requested"),
         (&json!({ "executable": { "command": "/bin/CANARY" } }), none.clone(), "a command, which is not run"),
-        (&json!({ "environment_id": "aws1" }), none.clone(), "AWS, whose signed requests"),
+        (&json!({ "environment_id": "aws1" }), none.clone(), "write `aws` in the configuration"),
         (&json!({ "certificate": {} }), none.clone(), "a certificate"),
         (&json!({}), none.clone(), "neither one `file` nor one `url`"),
         (&token, json!({ "workforce_pool_user_project": "CANARY" }), "workforce pool"),
@@ -318,4 +319,93 @@ async fn file_cannot_send_tokens_elsewhere() {
     }
     let (code, printed) = checked(token.clone(), none, "audience: 'https://a.run.app'").await;
     assert!(code == 78 && printed.contains("`audience` asks for an ID token"), "{printed}");
+}
+
+const VERIFICATION: &str = "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15";
+
+#[tokio::test]
+async fn subject_token_of_aws_is_a_request_that_aws_accepts() {
+    let (sts, upstream, aws) = (sts().await, MockUpstream::plain().await, MockUpstream::plain().await);
+    let source = json!({
+        "environment_id": "aws1", "region_url": "http://evil.example/CANARY", "url": "http://evil.example/CANARY",
+        "regional_cred_verification_url": VERIFICATION,
+    });
+    let kind = "urn:ietf:params:aws:token-type:aws4_request";
+    let file = federation(&source, &json!({ "subject_token_type": kind }));
+    let (id, secret) = ("AKIDEXAMPLE", "s3cret-CANARY");
+    let keys = format!(
+        "aws: {{ region: eu-west-1, access_key_id: {id}, secret_access_key: {secret}, session_token: session-CANARY }}"
+    );
+    let sidekey =
+        Sidekey::serving(&service(&upstream, &sts, &keys)).file("federation.json", &file).start_ready().await;
+    assert_eq!(sidekey.get("/api/v1").await.status, 200);
+    let exchange = form(&sts.only_request());
+    let part = |name: &str| exchange.iter().find(|(known, _)| known == name).unwrap().1.clone();
+    assert_eq!(part("subject_token_type"), kind);
+    let token =
+        percent_encoding::percent_decode_str(&part("subject_token")).decode_utf8().unwrap().into_owned();
+    let request: Value = serde_json::from_str(&token).unwrap();
+    assert_eq!(request["url"], VERIFICATION.replace("{region}", "eu-west-1").replace(".com?", ".com/?"));
+    assert_eq!(request["method"], "POST");
+    let headers = request["headers"].as_array().unwrap();
+    let header =
+        |name: &str| headers.iter().find(|header| header["key"] == name).unwrap()["value"].as_str().unwrap();
+    assert_eq!(header("host"), "sts.eu-west-1.amazonaws.com");
+    assert_eq!(header("x-goog-cloud-target-resource"), AUDIENCE);
+    // What Google does with it, and what AWS says of that.
+    let verify = async |changed: Option<(&str, &str)>| {
+        let url = format!("{}/?Action=GetCallerIdentity&Version=2011-06-15", aws.url());
+        let sent = headers.iter().fold(Request::new("POST", url), |request, header| {
+            let (name, value) = (header["key"].as_str().unwrap(), header["value"].as_str().unwrap());
+            let value = changed.filter(|(known, _)| *known == name).map_or(value, |(_, value)| value);
+            request.header(name, value)
+        });
+        assert_eq!(sent.send().await.status, 200);
+        aws_sigv4::verify(&aws.last_request(), secret)
+    };
+    let signature = verify(None).await.unwrap();
+    assert_eq!((signature.access_key_id.as_str(), signature.scope.as_str()), (id, "eu-west-1/sts"));
+    for (name, value) in [
+        ("x-goog-cloud-target-resource", "//iam.googleapis.com/another"),
+        ("x-amz-security-token", "another"),
+        ("host", "sts.us-east-1.amazonaws.com"),
+    ] {
+        assert!(verify(Some((name, value))).await.is_err(), "{name} is signed");
+    }
+    let shown = sidekey.log() + &sidekey.metrics().await;
+    assert!(!shown.contains("CANARY") && !shown.contains("AWS4-HMAC"));
+}
+
+#[tokio::test]
+async fn file_cannot_have_another_request_signed() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("services.yaml");
+    for (url, aws) in [
+        ("https://iam.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15", true),
+        ("https://sts.{region}.amazonaws.com?Action=AssumeRole&Version=2011-06-15", true),
+        ("https://sts.{region}.amazonaws.com/x?Action=GetCallerIdentity&Version=2011-06-15", true),
+        ("http://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15", true),
+        ("https://sts.{region}.amazonaws.com.evil.example?Action=GetCallerIdentity&Version=2011-06-15", true),
+        ("https://sts.us-east-1.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15", true),
+        (VERIFICATION, false),
+        (VERIFICATION, true),
+    ] {
+        let source = json!({ "environment_id": "aws1", "regional_cred_verification_url": url });
+        let file = folder.path().join("federation.json");
+        std::fs::write(&file, federation(&source, &json!({}))).unwrap();
+        let aws = if aws {
+            ", aws: { region: eu-west-1, access_key_id: a, secret_access_key: s3cret-CANARY }"
+        } else {
+            ""
+        };
+        let text = format!(
+            "services: {{ api: {{ upstream: 'https://a.example', auth: {{ type: gcp_external_account, credential_file: '{}'{aws} }} }} }}",
+            file.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let output = Sidekey::command(&["check", config.to_str().unwrap()], &[]).await;
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        let is_good = url == VERIFICATION && !aws.is_empty();
+        assert!(output.status.success() == is_good && !printed.contains("CANARY"), "{url}: {printed}");
+    }
 }
