@@ -119,6 +119,16 @@ impl AccessRules {
         }
     }
 
+    /// May the process be ended? From this machine without a token: the app beside a sidecar has none.
+    pub(super) fn quit(&self, head: &HeaderMap, peer: Option<IpAddr>) -> Result<(), Problem> {
+        self.host(head)?;
+        same_origin(head)?;
+        if self.is_unix || peer.is_some_and(|peer| peer.to_canonical().is_loopback()) {
+            return Ok(());
+        }
+        self.authorized(head)
+    }
+
     fn authorized(&self, head: &HeaderMap) -> Result<(), Problem> {
         let Some(sent) = text(head, &AUTHORIZATION) else {
             return Err(Problem::unauthorized("This needs the admin token: `Authorization: Bearer TOKEN`."));
@@ -325,6 +335,32 @@ mod tests {
             assert_eq!(with(&[("content-type", form)]), 415, "{form}");
         }
         assert_eq!(with(&[]), 415);
+    }
+
+    #[test]
+    fn quit_requires_loopback_or_token() {
+        let quit = |rules: &AccessRules, peer: Option<&str>, more: &[(&'static str, &str)]| {
+            let fields: Vec<_> =
+                [("host", "127.0.0.1:9090")].into_iter().chain(more.iter().copied()).collect();
+            status(rules.quit(&head(&fields), peer.map(|peer| peer.parse().unwrap())))
+        };
+        let bearer = format!("Bearer {TOKEN}");
+        let (with_token, without, unix) =
+            (rules(true, false, false), rules(false, false, false), rules(false, false, true));
+        for peer in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(quit(&with_token, Some(peer), &[]), 200, "{peer}");
+        }
+        for peer in [Some("10.1.2.3"), Some("::ffff:10.1.2.3"), Some("0.0.0.0"), None] {
+            assert_eq!(quit(&with_token, peer, &[]), 401, "{peer:?}");
+            assert_eq!(quit(&with_token, peer, &[("authorization", &bearer)]), 200, "{peer:?}");
+            assert_eq!(quit(&without, peer, &[("authorization", &bearer)]), 401, "{peer:?}");
+        }
+        assert_eq!(quit(&unix, None, &[]), 200);
+        assert_eq!(quit(&without, Some("127.0.0.1"), &[("origin", "http://evil.example")]), 403);
+        assert_eq!(
+            status(without.quit(&head(&[("host", "evil.example")]), Some(([127, 0, 0, 1]).into()))),
+            403
+        );
     }
 
     #[test]

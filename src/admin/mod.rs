@@ -20,6 +20,7 @@
 //! health     alive, ready
 //! readiness  the rule of ready
 //! metrics    /metrics
+//! quit       the end of the process, for the sidecar of a Job
 //! state      what the routes share
 //! problem    error responses
 //! ```
@@ -37,6 +38,7 @@ mod metrics;
 mod openapi;
 mod page;
 mod problem;
+mod quit;
 mod readiness;
 mod reload;
 mod revisions;

@@ -14,7 +14,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::events::{INTERVAL, Observed};
 use super::state::Admin;
-use super::{api, health, metrics, page};
+use super::{api, health, metrics, page, quit};
 use crate::runtime::service::Service;
 
 /// The routes over `admin`. Starts the task that samples the traffic, which needs a tokio runtime.
@@ -25,6 +25,7 @@ pub fn router(admin: Admin) -> Router {
     Router::new()
         .merge(health::router())
         .merge(metrics::router())
+        .merge(quit::router())
         .merge(api::router(&admin))
         .merge(page::router(&admin))
         .with_state(admin)

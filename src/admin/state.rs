@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use axum::http::StatusCode;
 use prometheus::Registry;
+use tokio::sync::Notify;
 
 use super::access::AccessPolicy;
 use super::events::Events;
@@ -36,6 +37,8 @@ pub struct Admin {
     pub(super) was_ready: AtomicBool,
     /// What a change of services needs; empty if this process was not started from a file.
     managing: Arc<OnceLock<Managing>>,
+    /// Notified if a request ends the process; empty if none may.
+    quit: Arc<OnceLock<Arc<Notify>>>,
 }
 
 impl Admin {
@@ -63,12 +66,23 @@ impl Admin {
             instance,
             was_ready: AtomicBool::new(false),
             managing: Arc::default(),
+            quit: Arc::default(),
         }
     }
 
     /// Where to put what a change of services needs.
     pub fn managing_slot(&self) -> Arc<OnceLock<Managing>> {
         self.managing.clone()
+    }
+
+    /// Where to put what ends the process.
+    pub fn quit_slot(&self) -> Arc<OnceLock<Arc<Notify>>> {
+        self.quit.clone()
+    }
+
+    /// What ends the process, if a request may do that.
+    pub(super) fn quit(&self) -> Option<&Notify> {
+        self.quit.get().map(AsRef::as_ref)
     }
 
     /// What a change of services needs.

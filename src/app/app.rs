@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus::Registry;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::admin;
 use crate::admin::Admin;
@@ -65,6 +65,8 @@ pub struct App {
     pub(super) log: OnceLock<LogControl>,
     /// Set by [`App::manage`].
     managing: Arc<OnceLock<admin::Managing>>,
+    /// Set by [`App::allow_quit`].
+    quit: Arc<OnceLock<Arc<Notify>>>,
 }
 
 /// The part of the program that a reload changes.
@@ -143,6 +145,7 @@ impl App {
         registry.register(Box::new(admin::service_states(runtime.clone())))?;
         let admin_api = Admin::new(&config.admin, runtime.clone(), registry, reloader.clone());
         let (access_policy, managing) = (admin_api.access(), admin_api.managing_slot());
+        let quit = admin_api.quit_slot();
         let max_connections = descriptor_limit::max_admin_connections();
         let admin_server = AdminServer { listener: admin_listener, admin: admin_api, max_connections };
         tokio::spawn(sweep_idle_connections(runtime.clone()));
@@ -169,6 +172,7 @@ impl App {
             watcher: Mutex::new(Some(watcher)),
             log: OnceLock::new(),
             managing,
+            quit,
         };
         app.note_own_ports(&app.state.lock());
         Ok((Arc::new(app), admin_server))
@@ -223,6 +227,11 @@ impl App {
         if let Some(watcher) = self.watcher.lock().take() {
             tokio::spawn(watcher.run(source, self.clone(), secrets, in_use));
         }
+    }
+
+    /// Lets `POST /quit` notify this.
+    pub fn allow_quit(&self, end: Arc<Notify>) {
+        let _ = self.quit.set(end);
     }
 
     /// Lets the admin API change the services of the configuration with this main file, as far as the configuration allows that.

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::config_arg::{ConfigArg, usable};
 use super::exit::{EXIT_USAGE, cannot_start};
@@ -10,6 +11,7 @@ use super::restrict::restrict;
 use super::serve;
 use super::serve::Server;
 use crate::app;
+use crate::config::reader::duration;
 use crate::config::{Config, LastGood};
 use crate::credential::READERS;
 use crate::hardening::InForce;
@@ -24,6 +26,18 @@ pub(super) struct Args {
     /// Take over the sockets of the running process, through `upgrade_sock`. That process drains and ends.
     #[arg(long)]
     upgrade: bool,
+    /// How long to continue to serve after SIGTERM, before the drain. For a sidecar that gets SIGTERM together with its app.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "SIDEKEY_WAIT_BEFORE_EXIT",
+        value_parser = duration::parse,
+        default_value = "0s"
+    )]
+    wait_before_exit: Duration,
+    /// Drain and end after `POST /quit` at the admin address, from this machine or with the admin token. For the sidecar of a Job.
+    #[arg(long, env = "SIDEKEY_ALLOW_QUIT")]
+    allow_quit: bool,
 }
 
 /// Serves until SIGTERM or SIGINT, and reloads the configuration when its files change.
@@ -68,7 +82,11 @@ fn run_server(
     // Before there are threads: it removes variables from the environment.
     let passed = socket_activation::passed()?;
     serve::block_on(async move {
-        let server = Server::start(&config, passed, args.upgrade).await?;
+        let mut server = Server::start(&config, passed, args.upgrade).await?;
+        server.wait_before_exit = args.wait_before_exit;
+        if args.allow_quit {
+            server.allow_quit();
+        }
         // Its secrets stay in memory otherwise, also after a reload has replaced them.
         drop(config);
         let (path, cache, at_end) = (args.config.config.clone(), secrets.clone(), secrets.clone());

@@ -2,8 +2,10 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 use super::{sd_notify, upgrade};
 use crate::app;
@@ -26,6 +28,10 @@ pub(super) fn block_on<T>(main: impl Future<Output = anyhow::Result<T>>) -> anyh
 /// A process that serves.
 pub(super) struct Server {
     pub(super) app: Arc<App>,
+    /// How long it continues to serve after a signal, before it drains.
+    pub(super) wait_before_exit: Duration,
+    /// Notified if a request asks the process to end.
+    quit: Arc<Notify>,
     signals: Signals,
     replaced: Pin<Box<dyn Future<Output = ()>>>,
 }
@@ -43,29 +49,57 @@ impl Server {
         let signals = Signals::new()?;
         let app = upgrade::start(config, upgrade, passed).await?;
         let replaced = Box::pin(upgrade::offer(config.upgrade_sock.as_deref(), &app));
-        Ok(Self { app, signals, replaced })
+        Ok(Self { app, signals, replaced, wait_before_exit: Duration::ZERO, quit: Arc::default() })
+    }
+
+    /// Lets a request to the admin address end the process.
+    pub(super) fn allow_quit(&self) {
+        self.app.allow_quit(self.quit.clone());
     }
 
     /// Serves until a signal or a new process ends it, then drains.
     pub(super) async fn run(mut self) {
         sd_notify::ready();
-        let name = loop {
+        let signal = loop {
             tokio::select! {
+                () = self.quit.notified() => break None,
                 () = &mut self.replaced => {
                     tracing::info!("replaced by a new process");
                     return self.app.stop_after_upgrade().await;
                 }
-                _ = self.signals.terminate.recv() => break "SIGTERM",
-                _ = self.signals.interrupt.recv() => break "SIGINT",
+                _ = self.signals.terminate.recv() => break Some("SIGTERM"),
+                _ = self.signals.interrupt.recv() => break Some("SIGINT"),
                 _ = self.signals.user2.recv() => upgrade::spawn_new_process(),
                 _ = self.signals.hangup.recv() => reload(&self.app),
             }
         };
-        tracing::info!(signal = name, "received {name}, shutting down");
+        match signal {
+            Some(name) => tracing::info!(signal = name, "received {name}, shutting down"),
+            None => tracing::info!("received POST /quit, shutting down"),
+        }
         sd_notify::stopping();
+        if signal.is_some() {
+            self.wait().await;
+        }
         // A second signal ends the process at once.
         tokio::select! {
             () = self.app.stop() => {}
+            _ = self.signals.terminate.recv() => {}
+            _ = self.signals.interrupt.recv() => {}
+        }
+    }
+}
+
+impl Server {
+    /// Continues to serve for a while. Another signal or a request ends that.
+    async fn wait(&mut self) {
+        if self.wait_before_exit.is_zero() {
+            return;
+        }
+        tracing::info!(wait_s = self.wait_before_exit.as_secs_f64(), "serving until the app has ended");
+        tokio::select! {
+            () = tokio::time::sleep(self.wait_before_exit) => {}
+            () = self.quit.notified() => {}
             _ = self.signals.terminate.recv() => {}
             _ = self.signals.interrupt.recv() => {}
         }

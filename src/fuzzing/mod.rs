@@ -18,6 +18,7 @@
 //! caller_credential   what a request presents to be known by
 //! caller_token        a token of a caller, and the keys of its issuer
 //! caller_certificate  the names in a client certificate
+//! manifest            manifests of Kubernetes
 //! plain_head      a second, plain reader of HTTP/1.1 heads, to compare with
 //! plain_link      a second, plain reader of `Link`
 //! host_readings   a second reader of hosts
@@ -40,6 +41,7 @@ mod forwarded_head;
 mod host_readings;
 mod http2_body;
 mod http2_heads;
+mod manifest;
 mod path_readings;
 mod plain_head;
 mod plain_link;
@@ -62,6 +64,7 @@ pub use configuration::configuration;
 pub use field_value::field_value;
 pub use http2_body::http2_body;
 pub use http2_heads::http2_heads;
+pub use manifest::manifest;
 pub use request_head::request_head;
 pub use response_head::response_head;
 pub use response_urls::response_urls;

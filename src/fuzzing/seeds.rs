@@ -9,7 +9,7 @@ use fastrand::Rng;
 /// A property, for any input.
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 15] = [
+const TARGETS: [(&str, Property); 16] = [
     ("caller_certificate", super::caller_certificate),
     ("caller_credential", super::caller_credential),
     ("caller_token", super::caller_token),
@@ -18,6 +18,7 @@ const TARGETS: [(&str, Property); 15] = [
     ("field_value", super::field_value),
     ("http2_body", super::http2_body),
     ("http2_heads", super::http2_heads),
+    ("manifest", super::manifest),
     ("request_head", super::request_head),
     ("response_head", super::response_head),
     ("response_urls", super::response_urls),

@@ -6,7 +6,7 @@ use super::annotations::{self, AnnotationError, INJECT, INJECTED, PREFIX};
 use super::kinds;
 use super::operation::{Operation, token};
 use super::pod::{Pod, name_of};
-use super::proxy_env::ProxyEnv;
+use super::proxy_env::ProxyVariables;
 use super::refusal::{self, Refusal};
 use super::settings::Settings;
 use super::sidecar;
@@ -138,8 +138,7 @@ fn operations(object: &Value, pod: Pod<'_>, at: &str, settings: &Settings) -> (V
     let is_native = settings.is_native();
     let (mut operations, mut warnings) = (Vec::new(), Vec::new());
     // These name containers by index, and go before one is inserted.
-    if settings.proxy_env {
-        let env = ProxyEnv::new(settings);
+    if let Some(env) = ProxyVariables::new(settings) {
         // In the classic shape the sidecar is not there while init containers run.
         let lists: &[&str] = if is_native { &["initContainers", "containers"] } else { &["containers"] };
         for list in lists {

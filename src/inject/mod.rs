@@ -35,5 +35,5 @@ pub use names::{ImageRef, ObjectName};
 pub use operation::{Operation, apply};
 pub use quantity::Quantity;
 pub use refusal::Refusal;
-pub use settings::{KubernetesVersion, NativeSidecar, PullPolicy, Settings};
+pub use settings::{KubernetesVersion, NativeSidecar, ProxyEnv, PullPolicy, Settings};
 pub use sidecar::CONTAINER;

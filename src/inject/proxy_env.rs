@@ -6,13 +6,16 @@ use serde_json::{Value, json};
 
 use super::operation::{Operation, token};
 use super::pod::{Pod, name_of};
-use super::settings::Settings;
+use super::settings::{ProxyEnv, Settings};
 
-/// Variables that name the proxy. `HTTPS_PROXY` is one: a `CONNECT` that Sidekey intercepts.
-pub(super) const PROXIES: [&str; 4] = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
+/// Variables that name the proxy for `http://`.
+const HTTP_PROXIES: &[&str] = &["HTTP_PROXY", "http_proxy"];
+
+/// Variables that name the proxy for both schemes.
+const ALL_PROXIES: &[&str] = &["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
 
 /// Variables that name what is called without the proxy.
-pub(super) const NO_PROXIES: [&str; 2] = ["NO_PROXY", "no_proxy"];
+const NO_PROXIES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// Loopback, the API server by each of its names, and every Service. The kubelet puts the address in.
 const IN_THE_CLUSTER: [&str; 7] = [
@@ -26,20 +29,28 @@ const IN_THE_CLUSTER: [&str; 7] = [
 ];
 
 /// What is set in the app's containers.
-pub(super) struct ProxyEnv {
+pub(super) struct ProxyVariables {
+    proxies: &'static [&'static str],
     proxy: String,
     no_proxy: Vec<String>,
 }
 
-impl ProxyEnv {
-    pub(super) fn new(settings: &Settings) -> Self {
+impl ProxyVariables {
+    /// The variables that the settings ask for; `None` if they ask for none.
+    pub(super) fn new(settings: &Settings) -> Option<Self> {
+        let proxies = match settings.proxy_env {
+            ProxyEnv::Off => return None,
+            ProxyEnv::Http => HTTP_PROXIES,
+            ProxyEnv::All => ALL_PROXIES,
+        };
         let in_the_cluster = IN_THE_CLUSTER.into_iter().map(String::from);
-        Self {
+        Some(Self {
+            proxies,
             proxy: format!("http://127.0.0.1:{}", settings.port),
             no_proxy: in_the_cluster
                 .chain(settings.cluster_networks.iter().map(ToString::to_string))
                 .collect(),
-        }
+        })
     }
 
     /// The operations on the containers of one list, and warnings about variables that stay as they are.
@@ -66,7 +77,7 @@ impl ProxyEnv {
         let has_more =
             container.get("envFrom").and_then(Value::as_array).is_some_and(|more| !more.is_empty());
         let mut added = Vec::new();
-        for name in PROXIES {
+        for &name in self.proxies {
             match find(name).map(|index| &variables[index]) {
                 None => added.push(json!({"name": name, "value": self.proxy})),
                 Some(variable) if variable.get("value") == Some(&Value::from(self.proxy.as_str())) => {}
@@ -134,10 +145,13 @@ mod tests {
 
     fn injected(container: &Value) -> (Value, Vec<String>) {
         let mut template = json!({"spec": {"containers": [container]}});
-        let settings =
-            Settings { cluster_networks: vec!["10.0.0.0/8".parse().unwrap()], ..Settings::default() };
+        let settings = Settings {
+            proxy_env: ProxyEnv::All,
+            cluster_networks: vec!["10.0.0.0/8".parse().unwrap()],
+            ..Settings::default()
+        };
         let (operations, warnings) =
-            ProxyEnv::new(&settings).operations(Pod::new(&template.clone()), "", "containers");
+            ProxyVariables::new(&settings).unwrap().operations(Pod::new(&template.clone()), "", "containers");
         apply(&mut template, &operations).unwrap();
         (template["spec"]["containers"][0]["env"].clone(), warnings)
     }
@@ -154,7 +168,7 @@ mod tests {
         for container in [json!({"name": "a"}), json!({"name": "a", "env": null}), json!({"env": []})] {
             let (env, warnings) = injected(&container);
             let names: Vec<_> = env.as_array().unwrap().iter().map(name_of).collect();
-            assert_eq!(names, [&PROXIES[..], &NO_PROXIES].concat());
+            assert_eq!(names, [ALL_PROXIES, &NO_PROXIES].concat());
             assert_eq!(value(&env, "https_proxy"), "http://127.0.0.1:8080");
             assert_eq!(value(&env, "NO_PROXY"), ALL);
             assert_eq!(warnings, Vec::<String>::new());

@@ -33,16 +33,19 @@ pub enum Refusal {
     /// A volume has the name of one of the sidecar's.
     #[error("it has a volume `{0}`")]
     VolumeExists(String),
-    /// A container has a port of the sidecar's, or a port of that name.
+    /// A container has a port of the sidecar's.
     #[error("its container `{container}` has port {port}, which is Sidekey's; set `sidekey.io/{setting}`")]
     PortTaken {
         /// The container that has the port.
         container: String,
-        /// The number, or the name.
-        port: String,
+        /// The port.
+        port: u16,
         /// The annotation that changes Sidekey's.
         setting: &'static str,
     },
+    /// A container has a port of the name that the sidecar's has.
+    #[error("its container `{0}` has a port with the name `{ADMIN_PORT_NAME}`")]
+    PortNameTaken(String),
 }
 
 impl Refusal {
@@ -81,13 +84,12 @@ fn taken_port(container: &Value, settings: &Settings) -> Option<Refusal> {
     ports.iter().find_map(|port| {
         let is_tcp = port.get("protocol").and_then(Value::as_str).is_none_or(|name| name == "TCP");
         let number = port.get("containerPort").and_then(Value::as_u64).filter(|_| is_tcp);
-        let (port, setting) = match number {
-            Some(number) if number == u64::from(settings.port) => (number.to_string(), "port"),
-            Some(number) if number == u64::from(settings.admin_port) => (number.to_string(), "admin-port"),
-            _ if name_of(port) == ADMIN_PORT_NAME => (ADMIN_PORT_NAME.to_owned(), "inject"),
-            _ => return None,
-        };
-        Some(Refusal::PortTaken { container: name_of(container).to_owned(), port, setting })
+        let container = name_of(container).to_owned();
+        let ours = [(settings.port, "port"), (settings.admin_port, "admin-port")];
+        match ours.into_iter().find(|(ours, _)| number == Some(u64::from(*ours))) {
+            Some((port, setting)) => Some(Refusal::PortTaken { container, port, setting }),
+            None => (name_of(port) == ADMIN_PORT_NAME).then_some(Refusal::PortNameTaken(container)),
+        }
     })
 }
 
@@ -127,7 +129,6 @@ mod tests {
         for (taken, setting) in [
             (json!({"containerPort": 8080}), "port"),
             (json!({"containerPort": 9090, "protocol": "TCP"}), "admin-port"),
-            (json!({"containerPort": 1, "name": "sidekey-admin"}), "inject"),
         ] {
             let refusal = port(taken.clone());
             assert!(
@@ -137,5 +138,7 @@ mod tests {
         }
         assert_eq!(port(json!({"containerPort": 8080, "protocol": "UDP"})), None);
         assert_eq!(port(json!({"containerPort": 80})), None);
+        let name = json!({"containerPort": 1, "name": "sidekey-admin"});
+        assert_eq!(port(name), Some(Refusal::PortNameTaken("app".into())));
     }
 }

@@ -33,8 +33,8 @@ pub struct Settings {
     pub memory_request: Quantity,
     /// Memory above which the sidecar is ended.
     pub memory_limit: Option<Quantity>,
-    /// Whether the app's containers get `HTTP_PROXY` and its kin.
-    pub proxy_env: bool,
+    /// Which proxy variables the app's containers get.
+    pub proxy_env: ProxyEnv,
     /// Networks of the cluster, which apps call without the proxy.
     pub cluster_networks: Vec<Network>,
     /// The level of the log, or a filter. By default the configuration decides.
@@ -71,7 +71,7 @@ impl Default for Settings {
             cpu_limit: None,
             memory_request: quantity("32Mi"),
             memory_limit: Some(quantity("128Mi")),
-            proxy_env: false,
+            proxy_env: ProxyEnv::Off,
             cluster_networks: PRIVATE_NETWORKS
                 .map(|network| network.parse().expect("a test reads the defaults"))
                 .to_vec(),
@@ -164,6 +164,29 @@ impl NativeSidecar {
 }
 
 impl FromStr for NativeSidecar {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        one_of(&Self::ALL, text)
+    }
+}
+
+/// Which proxy variables the app's containers get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyEnv {
+    /// None.
+    Off,
+    /// `HTTP_PROXY`: calls by `http://` go through Sidekey, and calls by `https://` are as they were.
+    Http,
+    /// `HTTPS_PROXY` as well, which needs `intercept`, and `connect.unmatched: tunnel` for every other host.
+    All,
+}
+
+impl ProxyEnv {
+    const ALL: [(&str, Self); 3] = [("false", Self::Off), ("true", Self::Http), ("all", Self::All)];
+}
+
+impl FromStr for ProxyEnv {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

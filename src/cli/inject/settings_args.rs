@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::config::reader::duration;
 use crate::config::{Log, Network};
-use crate::inject::{ImageRef, KubernetesVersion, NativeSidecar, ObjectName, PullPolicy, Quantity, Settings};
+use crate::inject::{
+    ImageRef, KubernetesVersion, NativeSidecar, ObjectName, ProxyEnv, PullPolicy, Quantity, Settings,
+};
 
 /// How the sidecar is to be, as far as it differs from the defaults.
 #[derive(Debug, clap::Args)]
@@ -43,9 +45,9 @@ pub(in crate::cli) struct SettingsArgs {
     /// Memory above which the sidecar is ended [default: 128Mi].
     #[arg(long, value_name = "QUANTITY")]
     memory_limit: Option<Quantity>,
-    /// Set HTTP_PROXY, HTTPS_PROXY and NO_PROXY in the app's containers.
-    #[arg(long)]
-    proxy_env: bool,
+    /// Set HTTP_PROXY and NO_PROXY in the app's containers; with `all` HTTPS_PROXY as well [default: false].
+    #[arg(long, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    proxy_env: Option<ProxyEnv>,
     /// The networks of the cluster, for NO_PROXY [default: the private networks].
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     cluster_networks: Option<Vec<Network>>,
@@ -108,7 +110,7 @@ impl SettingsArgs {
             cpu_limit: self.cpu_limit.clone().or(default.cpu_limit),
             memory_request: self.memory_request.clone().unwrap_or(default.memory_request),
             memory_limit: self.memory_limit.clone().or(default.memory_limit),
-            proxy_env: self.proxy_env,
+            proxy_env: self.proxy_env.unwrap_or(default.proxy_env),
             cluster_networks: self.cluster_networks.clone().unwrap_or(default.cluster_networks),
             log_level: self.log_level.clone(),
             wait_before_exit: self.wait_before_exit,

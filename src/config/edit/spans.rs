@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use crate::config::reader::location::MAX_DEPTH;
 
@@ -88,7 +88,14 @@ pub(crate) fn scan_to_depth(text: &str, max_depth: usize) -> Option<SpanNode> {
         let (event, span) = next.ok()?;
         let range = bytes(&span);
         let (scalar, node) = match event {
-            Event::Scalar(value, ..) => (value.into_owned(), SpanNode { range, shape: Shape::Other }),
+            Event::Scalar(value, style, ..) => {
+                let end = quoted_end(&text[range.clone()]).map_or(range.end, |length| range.start + length);
+                let start = match style {
+                    ScalarStyle::Literal | ScalarStyle::Folded => block_start(text, range.start)?,
+                    _ => range.start,
+                };
+                (value.into_owned(), SpanNode { range: start..end.max(start), shape: Shape::Other })
+            }
             Event::Alias(_) => (String::new(), SpanNode { range, shape: Shape::Other }),
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 if open.len() == max_depth {
@@ -104,7 +111,10 @@ pub(crate) fn scan_to_depth(text: &str, max_depth: usize) -> Option<SpanNode> {
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let Open { start, shape, .. } = open.pop()?;
-                (String::new(), SpanNode { range: start..range.end, shape })
+                // The parser may have read a comment after a bracket, too.
+                let is_bracket = matches!(text.as_bytes().get(range.start), Some(b']' | b'}'));
+                let end = if is_bracket && is_flow(&shape) { range.start + 1 } else { range.end };
+                (String::new(), SpanNode { range: start..end, shape })
             }
             _ => continue,
         };
@@ -119,6 +129,39 @@ pub(crate) fn scan_to_depth(text: &str, max_depth: usize) -> Option<SpanNode> {
         }
     }
     root
+}
+
+/// The length of the scalar in quotes that a text begins with. The parser may have read a comment after it, too.
+fn quoted_end(text: &str) -> Option<usize> {
+    let quote = text.bytes().next().filter(|byte| matches!(byte, b'"' | b'\''))?;
+    let mut bytes = text.bytes().enumerate().skip(1).peekable();
+    while let Some((at, byte)) = bytes.next() {
+        let is_pair = bytes.peek().is_some_and(|(_, next)| {
+            if quote == b'"' { byte == b'\\' } else { byte == b'\'' && *next == b'\'' }
+        });
+        if is_pair {
+            bytes.next();
+        } else if byte == quote {
+            return Some(at + 1);
+        }
+    }
+    None
+}
+
+/// Where a scalar in block style begins whose content is at `content`: its indicator, `|` or `>`.
+fn block_start(text: &str, content: usize) -> Option<usize> {
+    let before = text[..content].trim_end();
+    let line = before.rfind('\n').map_or(0, |end| end + 1);
+    let is_header = |header: &str| {
+        let rest = header[1..].trim_start_matches(|c: char| "+-".contains(c) || c.is_ascii_digit());
+        rest.is_empty() || rest.starts_with([' ', '\t']) && rest.trim_start().starts_with('#')
+    };
+    let mut indicators = before[line..].match_indices(['|', '>']);
+    indicators.find(|(at, _)| is_header(&before[line + at..])).map(|(at, _)| line + at)
+}
+
+fn is_flow(shape: &Shape) -> bool {
+    matches!(shape, Shape::List { is_flow: true, .. } | Shape::Map { is_flow: true, .. })
 }
 
 /// A node whose end was not read yet.
@@ -161,8 +204,22 @@ mod tests {
             ("a:\n  - b: 1 # one\n    c: |\n      d\n\n    # two\n", "a:\n  - b: 1 # one\n    c: |\n      d"),
             ("a:\n- b\n- c:\n# one\n", "a:\n- b\n- c"),
             ("a: [b,\n  c] # one\n", "a: [b,\n  c]"),
+            (r#"a: "b\"c"  # one"#, r#"a: "b\"c""#),
+            ("a: 'b''c'  # one\n", "a: 'b''c'"),
+            ("a: {b: c}  # one\nd:\n", "a: {b: c}  # one\nd"),
+            ("a: [{b: [c]} ] # one\n# two\n", "a: [{b: [c]} ]"),
         ] {
             assert_eq!(&text[..scan(text).unwrap().content_end()], content);
+        }
+    }
+
+    #[test]
+    fn scalar_in_block_style_begins_with_its_indicator() {
+        for scalar in ["|\n    b\n\n    c", ">-\n    b", "|2+ # c | d\n    b\n", "|\n\n    b"] {
+            let text = format!("'a|': 1\na:\n  k: {scalar}\n# e\n");
+            let root = scan(&text).unwrap();
+            let range = root.entry("a").unwrap().value.entry("k").unwrap().value.range.clone();
+            assert_eq!(&text[range], scalar.trim_end());
         }
     }
 

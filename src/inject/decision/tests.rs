@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::inject::{NativeSidecar, apply};
+use crate::inject::{NativeSidecar, ProxyEnv, apply};
 
 fn deployment(template: &Value) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": template}})
@@ -47,7 +47,8 @@ fn native_sidecar_is_the_first_init_container() {
 
 #[test]
 fn classic_sidecar_is_the_first_container() {
-    let settings = Settings { native_sidecar: NativeSidecar::Never, proxy_env: true, ..Settings::default() };
+    let settings =
+        Settings { native_sidecar: NativeSidecar::Never, proxy_env: ProxyEnv::Http, ..Settings::default() };
     let mut template = app();
     template["spec"]["initContainers"] = json!([{"name": "migrate"}]);
     let (result, _) = injected(&deployment(&template), &settings);
@@ -81,7 +82,7 @@ fn only_a_job_may_end_its_classic_sidecar() {
 #[test]
 fn injected_object_is_not_injected_again() {
     for native_sidecar in [NativeSidecar::Always, NativeSidecar::Never] {
-        let settings = Settings { native_sidecar, proxy_env: true, ..Settings::default() };
+        let settings = Settings { native_sidecar, proxy_env: ProxyEnv::Http, ..Settings::default() };
         let (result, _) = injected(&deployment(&app()), &settings);
         assert_eq!(decide_by(&result, &settings), Decision::AlreadyInjected);
     }

@@ -1,8 +1,9 @@
 //! One document of a text: its bytes, what it means, and the objects in it.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 
 use super::super::kinds;
+use super::edit::Layout;
 
 /// A document of a text.
 #[derive(Clone, Copy)]
@@ -56,7 +57,7 @@ pub(super) fn parse(text: &str) -> Result<Value, ParseError> {
     };
     let mut value: serde_yaml::Value = serde_yaml::from_str(text).map_err(error)?;
     value.apply_merge().map_err(error)?;
-    Ok(json(value))
+    Ok(to_json(value))
 }
 
 /// Whether a text can be parsed in linear time.
@@ -64,8 +65,27 @@ pub(super) fn is_parsable(text: &str, is_scanned: impl Fn() -> bool) -> bool {
     text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() <= MAX_UNCHECKED_BRACKETS || is_scanned()
 }
 
+/// Kind and name of a document that has a key twice, and is YAML otherwise.
+pub(super) fn outline(text: &str) -> Option<Value> {
+    let layout = Layout::new(text)?;
+    let scalar = |pointer: &str| {
+        let text = text.get(layout.find(pointer)?.node.range.clone())?;
+        parse(text).ok().filter(Value::is_string)
+    };
+    Some(json!({
+        "apiVersion": scalar("/apiVersion")?,
+        "kind": scalar("/kind")?,
+        "metadata": {"name": scalar("/metadata/name")},
+    }))
+}
+
+/// Whether a document is of a kind that may have a Pod in it.
+pub(super) fn may_have_pod(outline: &Value) -> bool {
+    kinds::pod_of(outline).is_some() || outline["kind"].as_str().is_some_and(|kind| kind.ends_with("List"))
+}
+
 /// The JSON that Kubernetes makes of a value.
-fn json(value: serde_yaml::Value) -> Value {
+fn to_json(value: serde_yaml::Value) -> Value {
     match value {
         serde_yaml::Value::Null => Value::Null,
         serde_yaml::Value::Bool(value) => value.into(),
@@ -76,12 +96,12 @@ fn json(value: serde_yaml::Value) -> Value {
             .or_else(|| number.as_f64().and_then(Number::from_f64))
             .map_or(Value::Null, Value::Number),
         serde_yaml::Value::String(text) => text.into(),
-        serde_yaml::Value::Sequence(items) => items.into_iter().map(json).collect(),
+        serde_yaml::Value::Sequence(items) => items.into_iter().map(to_json).collect(),
         serde_yaml::Value::Mapping(entries) => {
-            let members = entries.into_iter().map(|(key, value)| (key_text(&key), json(value)));
+            let members = entries.into_iter().map(|(key, value)| (key_text(&key), to_json(value)));
             Value::Object(members.collect::<Map<_, _>>())
         }
-        serde_yaml::Value::Tagged(tagged) => json(tagged.value),
+        serde_yaml::Value::Tagged(tagged) => to_json(tagged.value),
     }
 }
 
@@ -119,8 +139,6 @@ pub(super) fn objects(document: Value) -> Vec<Object> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-
-    use serde_json::json;
 
     use super::*;
 

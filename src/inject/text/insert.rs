@@ -80,7 +80,10 @@ impl Layout<'_> {
         let edit = match &list.node.shape {
             Shape::List { is_flow: true, .. } => self.add_to_flow(first.range.start, &self.flow(value))?,
             _ => {
-                let dash = self.dash(first)?;
+                // A list that is indented begins with its first dash.
+                let start = list.node.range.start;
+                let is_dash = self.text[start..].starts_with("- ") && start < first.range.start;
+                let dash = if is_dash { start } else { self.dash(first)? };
                 let place = match (position, list.entry) {
                     (Position::AfterKey, Some(entry)) => self.below_key(entry, dash)?,
                     _ if self.is_first(dash) => self.line_start(dash),

@@ -151,7 +151,13 @@ fn read(document: Document<'_>) -> Result<Read<'_>, TextError> {
     if !document::is_parsable(document.text, || Layout::new(document.text).is_some()) {
         return Err(error(("brackets that are not closed, or nested too deeply".into(), None)));
     }
-    let value = document::parse(document.text).map_err(error)?;
+    let value = match document::parse(document.text) {
+        Ok(value) => value,
+        // A key that is there twice is no concern of ours in what we do not change.
+        Err(cause) => document::outline(document.text)
+            .filter(|outline| !document::may_have_pod(outline))
+            .ok_or_else(|| error(cause))?,
+    };
     let objects = if value.is_null() { Vec::new() } else { document::objects(value.clone()) };
     Ok(Read { document, value, objects })
 }

@@ -24,3 +24,6 @@ mod restore;
 mod uninject;
 
 pub use manifest::{MAX_SIZE, Manifest, ObjectReport, Outcome, TextError, inject, uninject};
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use axum::Router;
-use axum::serve::Listener;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -15,15 +14,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::answer::answer;
+use super::answer::Answers;
 use super::limits::ServerLimits;
+use super::peer::PeerListener;
 use super::slots::{Slot, Slots};
 use super::tracked_io::TrackedIo;
 
 /// Serves requests by the router until `stop` ends, and returns when the responses that were made by then are
 /// written.
 pub async fn serve(
-    mut listener: impl Listener,
+    mut listener: impl PeerListener,
     router: Router,
     limits: ServerLimits,
     stop: impl Future<Output = ()>,
@@ -34,10 +34,11 @@ pub async fn serve(
     loop {
         tokio::select! {
             () = &mut stop => break,
-            (io, _) = listener.accept() => {
+            (io, peer) = listener.accept() => {
                 // Before the next one is accepted, so that descriptors are limited as well.
                 if let Some(slot) = slots.acquire().await {
-                    connections.spawn(connection(io, router.clone(), slot, limits));
+                    let answers = Answers { router: router.clone(), peer: peer.into(), limits };
+                    connections.spawn(connection(io, answers, slot));
                 }
             }
             Some(_) = connections.join_next() => {}
@@ -49,14 +50,10 @@ pub async fn serve(
 }
 
 /// Serves one connection until it ends, its time is over, or its slot is needed.
-async fn connection<I: AsyncRead + AsyncWrite + Unpin>(
-    io: I,
-    router: TowerToHyperService<Router>,
-    slot: Slot,
-    limits: ServerLimits,
-) {
+async fn connection<I: AsyncRead + AsyncWrite + Unpin>(io: I, answers: Answers, slot: Slot) {
     let entry = slot.entry();
-    let service = service_fn(|request| answer(router.clone(), request, Arc::clone(entry), limits));
+    let service = service_fn(|request| answers.answer(request, Arc::clone(entry)));
+    let limits = answers.limits;
     let mut http = http1::Builder::new();
     http.max_buf_size(limits.head_bytes).max_header_size(limits.head_bytes);
     let io = TokioIo::new(TrackedIo::new(io, Arc::clone(entry)));

@@ -4,6 +4,7 @@ mod check_formats;
 mod check_online;
 mod diagnose;
 mod exposure;
+mod inject;
 mod running;
 mod sample_configs;
 mod services;

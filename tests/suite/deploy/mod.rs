@@ -4,6 +4,7 @@ mod alerts;
 mod drill;
 mod grafana;
 mod image;
+mod inject_corpus;
 mod kubernetes;
 mod outage;
 mod prometheus;

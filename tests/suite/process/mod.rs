@@ -3,5 +3,6 @@
 mod constant_memory;
 mod fd_limits;
 mod hardening;
+mod job;
 mod lifecycle;
 mod upgrade;
