@@ -1,20 +1,16 @@
 //! `sidekey ca init`: generates a certificate authority for interception that can sign for the configured hosts only.
 
 use std::fs;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, CidrSubnet, DistinguishedName, DnType,
-    GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose, NameConstraints,
-};
 
 use super::config_arg::ConfigArg;
-use crate::config::{Config, Host, wildcard};
+use crate::config::{Config, Host};
 use crate::secret::{ensure_safe_folder, write_new_file};
+use crate::tls::new_ca;
 
 /// Long enough not to be a burden, short enough that a stolen key becomes useless.
 const VALIDITY: Duration = Duration::from_secs(5 * 365 * 24 * 3600);
@@ -100,52 +96,10 @@ fn hosts(config: &Path) -> anyhow::Result<Vec<Host>> {
 
 /// Generates certificate and key, in PEM.
 pub(super) fn generate_ca(hosts: &[Host], unconstrained: bool) -> anyhow::Result<(String, String)> {
-    let mut params = CertificateParams::default();
     let now = SystemTime::now();
-    params.not_before = (now - BACKDATE).into();
-    params.not_after = (now + VALIDITY).into();
-    params.distinguished_name = DistinguishedName::new();
-    // Distinguishes two CAs in a list of trusted ones.
-    params.distinguished_name.push(DnType::CommonName, format!("Sidekey CA {:08x}", fastrand::u32(..)));
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.name_constraints = (!unconstrained).then(|| constraints(hosts));
-    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    let hosts = (!unconstrained).then_some(hosts);
+    let ca = new_ca::generate("Sidekey CA", hosts, now - BACKDATE..now + VALIDITY)?;
     Ok((ca.pem(), ca.key().serialize_pem()))
-}
-
-/// Name constraints for the hosts (RFC 5280 §4.2.1.10). A type of name of which none is permitted has to be excluded as a whole;
-/// otherwise every name of that type is permitted.
-fn constraints(hosts: &[Host]) -> NameConstraints {
-    let mut permitted = Vec::new();
-    let (mut names, mut addresses) = (false, false);
-    for host in hosts {
-        permitted.push(match host {
-            Host::Name(name) => {
-                names = true;
-                // A tree contains every name below it.
-                GeneralSubtree::DnsName(wildcard::suffix(name).unwrap_or(name).to_owned())
-            }
-            Host::Ip(ip) => {
-                addresses = true;
-                GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(
-                    *ip,
-                    if ip.is_ipv4() { 32 } else { 128 },
-                ))
-            }
-        });
-    }
-    let mut excluded = Vec::new();
-    if !addresses {
-        for any in [IpAddr::from([0; 4]), IpAddr::from([0; 16])] {
-            excluded.push(GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(any, 0)));
-        }
-    }
-    if !names {
-        // No host has a name under `invalid` (RFC 6761 §6.4).
-        permitted.push(GeneralSubtree::DnsName("invalid".into()));
-    }
-    NameConstraints { permitted_subtrees: permitted, excluded_subtrees: excluded }
 }
 
 fn write(path: &Path, mode: u32, content: &str) -> anyhow::Result<()> {

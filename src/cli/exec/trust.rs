@@ -4,8 +4,6 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
@@ -13,6 +11,7 @@ use super::folder::PrivateFolder;
 use super::tables::{ADDING_CA_FILES, REPLACING_CA_FILES};
 use super::trust_store;
 use crate::secret::read_file;
+use crate::tls::certificate_pem::pem;
 
 /// Largest file with certificates, in bytes.
 pub(super) const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -74,18 +73,4 @@ fn certificates_in(path: &Path) -> Vec<CertificateDer<'static>> {
 fn remove_duplicates(certificates: &mut Vec<CertificateDer<'static>>) {
     let mut seen = std::collections::HashSet::new();
     certificates.retain(|certificate| seen.insert(certificate.clone()));
-}
-
-fn pem(certificates: &[CertificateDer<'_>]) -> String {
-    let mut text = String::new();
-    for certificate in certificates {
-        text.push_str("-----BEGIN CERTIFICATE-----\n");
-        let encoded = STANDARD.encode(certificate);
-        for line in encoded.as_bytes().chunks(64) {
-            text.extend(line.iter().map(|byte| char::from(*byte)));
-            text.push('\n');
-        }
-        text.push_str("-----END CERTIFICATE-----\n");
-    }
-    text
 }
