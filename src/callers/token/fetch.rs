@@ -16,6 +16,9 @@ use crate::tls::client::TlsClient;
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The media type of a set of keys (RFC 7517 §8.5.2), and what issuers have in its place. Kubernetes answers 406 without the first.
+const KEY_SETS: &str = "application/jwk-set+json, application/json, */*;q=0.1";
+
 /// Largest answer, in bytes.
 const MAX_BYTES: usize = 256 * 1024;
 
@@ -66,7 +69,7 @@ impl JwksClient {
             what.to_owned()
         };
         let client = self.client.current().map_err(failed)?;
-        let mut request = client.get(self.url.clone()).timeout(TIMEOUT).header(ACCEPT, "application/json");
+        let mut request = client.get(self.url.clone()).timeout(TIMEOUT).header(ACCEPT, KEY_SETS);
         if let Some(authorization) = &self.authorization {
             request = request.header(AUTHORIZATION, authorization.clone());
         }

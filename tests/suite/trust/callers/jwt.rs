@@ -250,15 +250,21 @@ async fn keys_of_a_url_are_fetched_and_stay_in_use_during_an_outage() {
     assert!(failures.is_some_and(|failures| failures >= 1.0));
 }
 
+/// The media type of a set of keys (RFC 7517 §8.5.2).
+const KEY_SET: &str = "application/jwk-set+json";
+
 /// A server of keys that answers a request with this bearer token.
 fn serve_keys(server: &MockUpstream, token: &'static str, keys: &str) {
     let keys = keys.to_owned();
     server.respond_with(move |request| {
-        if request.header("authorization") == Some(format!("Bearer {token}").as_str()) {
-            MockResponse::status(200).header("Content-Type", "application/json").body(keys.clone())
-        } else {
-            MockResponse::status(401)
+        if request.header("authorization") != Some(format!("Bearer {token}").as_str()) {
+            return MockResponse::status(401);
         }
+        // As Kubernetes does.
+        if !request.header("accept").is_some_and(|accept| accept.contains(KEY_SET)) {
+            return MockResponse::status(406);
+        }
+        MockResponse::status(200).header("Content-Type", KEY_SET).body(keys.clone())
     });
 }
 
