@@ -12,6 +12,7 @@ use crate::net::listener::{BoundListener, TokioListener};
 /// The limits of the admin listener, whose requests are small. A scraper's connection may be idle between two
 /// scrapes.
 const LIMITS: ServerLimits = ServerLimits {
+    server: "admin",
     connections: 32,
     head_bytes: 16 * 1024,
     body_bytes: 64 * 1024,

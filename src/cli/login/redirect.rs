@@ -22,6 +22,7 @@ const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The limits of the listener. A browser opens a few connections, and some that it does not use.
 const LIMITS: ServerLimits = ServerLimits {
+    server: "login",
     connections: 16,
     head_bytes: 64 * 1024,
     body_bytes: 1024,

@@ -5,6 +5,8 @@ use std::time::Duration;
 /// The limits of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct ServerLimits {
+    /// What the server is for, in the log.
+    pub server: &'static str,
     /// Number of open connections.
     pub connections: usize,
     /// Size of a request's head in bytes, at least 8 KiB. A larger one is answered with 431.

@@ -63,11 +63,6 @@ impl Entry {
         }
     }
 
-    /// Whether a request is expected or arriving.
-    pub(super) fn is_receiving(&self) -> bool {
-        matches!(*self.phase.lock(), Phase::Receiving(_))
-    }
-
     /// Whether the connection is being closed.
     pub(super) fn is_closing(&self) -> bool {
         *self.phase.lock() == Phase::Closing

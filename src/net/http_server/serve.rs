@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
@@ -28,9 +29,10 @@ pub async fn serve(
     limits: ServerLimits,
     stop: impl Future<Output = ()>,
 ) {
-    let (slots, mut connections) = (Slots::new(limits.connections), JoinSet::new());
+    let (slots, mut connections) = (Slots::new(limits.server, limits.connections), JoinSet::new());
     let router = TowerToHyperService::new(router);
     let mut stop = pin!(stop);
+    let (stopping, stopped) = watch::channel(());
     loop {
         tokio::select! {
             () = &mut stop => break,
@@ -38,19 +40,25 @@ pub async fn serve(
                 // Before the next one is accepted, so that descriptors are limited as well.
                 if let Some(slot) = slots.acquire().await {
                     let answers = Answers { router: router.clone(), peer: peer.into(), limits };
-                    connections.spawn(connection(io, answers, slot));
+                    connections.spawn(connection(io, answers, slot, stopped.clone()));
                 }
             }
             Some(_) = connections.join_next() => {}
         }
     }
     drop(listener);
-    slots.close_receiving();
+    drop(stopping);
     while connections.join_next().await.is_some() {}
 }
 
-/// Serves one connection until it ends, its time is over, or its slot is needed.
-async fn connection<I: AsyncRead + AsyncWrite + Unpin>(io: I, answers: Answers, slot: Slot) {
+/// Serves one connection until it ends, its time is over, or its slot is needed. Once the sender of `stopped` is gone, it ends with
+/// the response that is being made or written, and at once without one.
+async fn connection<I: AsyncRead + AsyncWrite + Unpin>(
+    io: I,
+    answers: Answers,
+    slot: Slot,
+    mut stopped: watch::Receiver<()>,
+) {
     let entry = slot.entry();
     let service = service_fn(|request| answers.answer(request, Arc::clone(entry)));
     let limits = answers.limits;
@@ -60,7 +68,13 @@ async fn connection<I: AsyncRead + AsyncWrite + Unpin>(io: I, answers: Answers, 
     let mut serving = pin!(http.serve_connection(io, service));
     let mut closed = pin!(entry.closed());
     let mut timer = pin!(sleep_until(Instant::now()));
+    let mut stopped = pin!(stopped.changed());
+    let mut is_stopped = false;
     poll_fn(|cx| {
+        if !is_stopped && stopped.as_mut().poll(cx).is_ready() {
+            is_stopped = true;
+            serving.as_mut().graceful_shutdown();
+        }
         if serving.as_mut().poll(cx).is_ready() || closed.as_mut().poll(cx).is_ready() {
             return Poll::Ready(());
         }
@@ -71,4 +85,70 @@ async fn connection<I: AsyncRead + AsyncWrite + Unpin>(io: I, answers: Answers, 
         timer.as_mut().poll(cx)
     })
     .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::time::Duration;
+
+    use axum::routing::post;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::oneshot;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const LIMITS: ServerLimits = ServerLimits {
+        server: "admin",
+        connections: 8,
+        head_bytes: 8192,
+        body_bytes: 8,
+        request_time: Duration::from_secs(60),
+        idle_time: Duration::from_secs(60),
+    };
+
+    /// Reads until the text ends like this.
+    async fn read_to(connection: &mut TcpStream, end: &str) {
+        let mut text = String::new();
+        while !text.ends_with(end) {
+            text.push(connection.read_u8().await.unwrap().into());
+        }
+    }
+
+    #[tokio::test]
+    async fn stop_completes_a_request_and_closes_idle_connections() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new().route("/", post(|body: String| async move { body }));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async move { drop(stopped.await) };
+        let server = tokio::spawn(serve(listener, router, LIMITS, stopped));
+        let [mut idle, mut silent, mut sending] = [
+            TcpStream::connect(address).await.unwrap(),
+            TcpStream::connect(address).await.unwrap(),
+            TcpStream::connect(address).await.unwrap(),
+        ];
+        idle.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").await.unwrap();
+        read_to(&mut idle, "\r\n\r\nx").await;
+        let head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+        sending.write_all(head).await.unwrap();
+        read_to(&mut sending, "100 Continue\r\n\r\n").await;
+        sending.write_all(b"a").await.unwrap();
+
+        stop.send(()).unwrap();
+        let rest = async |connection: &mut TcpStream| {
+            let mut rest = String::new();
+            timeout(Duration::from_secs(10), connection.read_to_string(&mut rest)).await.unwrap().unwrap();
+            rest
+        };
+        assert_eq!((rest(&mut idle).await, rest(&mut silent).await), (String::new(), String::new()));
+        drop((idle, silent));
+        sending.write_all(b"b").await.unwrap();
+        let response = rest(&mut sending).await;
+        assert!(response.starts_with("HTTP/1.1 200") && response.ends_with("\r\n\r\nab"), "{response}");
+        drop(sending);
+        timeout(Duration::from_secs(10), server).await.unwrap().unwrap();
+    }
 }

@@ -16,6 +16,7 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The open connections of a server.
 pub(super) struct Slots {
+    server: &'static str,
     limit: usize,
     open: Mutex<Open>,
     /// Notified when a connection has ended.
@@ -38,9 +39,10 @@ pub(super) struct Slot {
 }
 
 impl Slots {
-    /// Places for `limit` connections.
-    pub(super) fn new(limit: usize) -> Arc<Self> {
+    /// Places for `limit` connections to a server.
+    pub(super) fn new(server: &'static str, limit: usize) -> Arc<Self> {
         Arc::new(Self {
+            server,
             limit: limit.max(1),
             open: Mutex::default(),
             freed: Notify::new(),
@@ -78,8 +80,9 @@ impl Slots {
         let open = self.open.lock();
         if self.next_warning.try_restart(Tick::now(), WARNING_INTERVAL) {
             tracing::warn!(
+                listener.kind = self.server,
                 connections.limit = self.limit,
-                "too many connections at the admin address: those that have waited longest are closed"
+                "too many connections: those that have waited longest are closed"
             );
         }
         if open.connections.values().any(|entry| entry.is_closing()) {
@@ -93,12 +96,6 @@ impl Slots {
             }
             None => false,
         }
-    }
-
-    /// Closes all connections whose request has not arrived.
-    pub(super) fn close_receiving(&self) {
-        let open = self.open.lock();
-        open.connections.values().filter(|entry| entry.is_receiving()).for_each(|entry| entry.close());
     }
 }
 
@@ -124,7 +121,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn longest_waiting_connection_makes_place() {
-        let slots = Slots::new(2);
+        let slots = Slots::new("admin", 2);
         let first = slots.acquire().await.unwrap();
         tokio::time::advance(Duration::from_secs(1)).await;
         let second = slots.acquire().await.unwrap();
@@ -144,7 +141,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn connections_that_are_answered_are_not_closed() {
-        let slots = Slots::new(1);
+        let slots = Slots::new("admin", 1);
         let only = slots.acquire().await.unwrap();
         only.entry().answering();
         assert!(slots.acquire().await.is_none());
@@ -156,6 +153,7 @@ mod tests {
     async fn next_request_has_its_own_deadline() {
         let second = Duration::from_secs(1);
         let limits = super::super::ServerLimits {
+            server: "admin",
             connections: 1,
             head_bytes: 8192,
             body_bytes: 0,
