@@ -6,7 +6,7 @@
 //! ```text
 //! 6  main, cli
 //! 5  app · fuzzing                        app is the only module that sees all others; fuzzing is in no normal build
-//! 4  proxy · admin
+//! 4  proxy · admin · webhook
 //! 3  reload · diagnose · manage → runtime
 //! 2  credential · callers
 //! 1  audit · inject · oauth2 → fleet → upstream · otel
@@ -44,3 +44,4 @@ pub mod secret;
 mod simulation;
 pub mod tls;
 pub mod upstream;
+pub mod webhook;

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use super::exit::EXIT_USAGE;
 use super::{
     actions, ca, check, completions, demo, exec, explain, hash_key, inject, login, man, probe, run, schema,
-    services, show, status, test,
+    services, show, status, test, webhook,
 };
 
 /// Sidekey holds a program's API credentials so that the program does not have to.
@@ -63,6 +63,8 @@ enum Command {
     Demo(demo::Args),
     /// Ask a running Sidekey whether it is ready, for the health check of a container.
     Probe(probe::Args),
+    /// Run the admission webhook of Kubernetes, which adds the sidecar to pods that ask for it.
+    Webhook(webhook::Args),
     /// Print the JSON Schema of the services file, for editors.
     Schema(schema::Args),
     /// Print the completions of a shell: bash, elvish, fish, powershell, zsh.
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Login(args) => login::login(&args),
         Command::Demo(args) => demo::demo(&args),
         Command::Probe(args) => probe::probe(&args),
+        Command::Webhook(args) => webhook::webhook(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Completions(args) => completions::completions::<Cli>(&args),
         Command::Man(args) => man::man::<Cli>(&args),

@@ -7,6 +7,7 @@
 //! check/ test explain hash_key login ca demo probe schema completions man
 //! inject/       the sidecar in manifests of Kubernetes
 //! services/     add, edit, remove, enable, disable, rotate: changes of the services file
+//! webhook       the admission webhook of Kubernetes
 //! status actions  the running process from the shell: its state, refresh, reload
 //! show          the effective settings of a service
 //! running       the process that runs with a configuration
@@ -44,5 +45,6 @@ mod show;
 mod status;
 mod test;
 mod upgrade;
+mod webhook;
 
 pub use command::main;

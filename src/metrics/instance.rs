@@ -22,16 +22,21 @@ pub struct Metrics {
     traces: TraceMetrics,
 }
 
+/// Registers the families of each process: the version, and `process_*` if the platform has it.
+pub(super) fn register_process(registry: &Registry) -> prometheus::Result<()> {
+    let build = Opts::new("sidekey_build_info", "Always 1; the version is in the label.");
+    let build = IntGaugeVec::new(build, &["version"])?;
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    registry.register(Box::new(build))?;
+    #[cfg(target_os = "linux")]
+    registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+    Ok(())
+}
+
 impl Metrics {
     /// Registers every family in `registry`, together with `process_*` if the platform has it.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let build = Opts::new("sidekey_build_info", "Always 1; the version is in the label.");
-        let build = IntGaugeVec::new(build, &["version"])?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        registry.register(Box::new(build))?;
-        #[cfg(target_os = "linux")]
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-
+        register_process(registry)?;
         let owners = Owners::default();
         owners.get_or_create(NO_SERVICE, Part::Requests);
         Ok(Self {

@@ -9,7 +9,7 @@
 //! token          one service's token requests
 //! connections    callers' connections by listener
 //! result_label   the values of a label `result`
-//! reload certificates traces fleet
+//! reload certificates traces fleet webhook
 //! ```
 //!
 //! Labels are closed sets: a caller cannot create a series. docs/METRICS.md describes every family.
@@ -27,6 +27,7 @@ mod result_label;
 mod service_state;
 mod token;
 mod traces;
+mod webhook;
 
 pub use certificates::CertificateMetrics;
 pub use connections::{ConnectionMetrics, OpenConnection, OpenConnections};
@@ -38,3 +39,4 @@ pub use requests::{CLASSES, MethodLabel, RequestTotals, RetryReason, RetryResult
 pub use service_state::{ServiceState, ServiceStates, TokenState};
 pub use token::{CallerTokenEnd, SharedTokenMetrics, TokenMetrics};
 pub use traces::TraceMetrics;
+pub use webhook::{ReviewOutcome, WebhookMetrics};

@@ -13,3 +13,4 @@ mod report;
 mod settings_args;
 
 pub(super) use command::{Args, inject};
+pub(super) use settings_args::SettingsArgs;
