@@ -1,4 +1,4 @@
-//! The files under `deploy/`: image, Kubernetes, Prometheus, Grafana and systemd.
+//! The files under `deploy/`: image, Kubernetes, Prometheus, Grafana and systemd, and the webhook with a real API server.
 
 mod alerts;
 mod drill;
@@ -9,3 +9,4 @@ mod kubernetes;
 mod outage;
 mod prometheus;
 mod systemd;
+mod webhook;

@@ -4,7 +4,7 @@ mod certificate_expiry;
 mod failure_lines;
 mod logging;
 mod logs_reference;
-mod metrics_reference;
+pub mod metrics_reference;
 mod request_id;
 mod trace_export;
 mod traces;

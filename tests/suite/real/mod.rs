@@ -8,6 +8,7 @@ mod grpc;
 mod http2;
 mod http_signatures;
 mod httpbin;
+mod kubernetes;
 mod metrics;
 mod nginx;
 mod oidc_grants;
