@@ -64,7 +64,7 @@ enum Command {
     /// Ask a running Sidekey whether it is ready, for the health check of a container.
     Probe(probe::Args),
     /// Run the admission webhook of Kubernetes, which adds the sidecar to pods that ask for it.
-    Webhook(webhook::Args),
+    Webhook(Box<webhook::Args>),
     /// Print the JSON Schema of the services file, for editors.
     Schema(schema::Args),
     /// Print the completions of a shell: bash, elvish, fish, powershell, zsh.

@@ -6,32 +6,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug, Default)]
 pub(super) struct Readiness {
     /// The API server has been told to trust the certificate, or somebody else does that.
-    is_trusted: AtomicBool,
+    trusted: AtomicBool,
     /// The shape of the sidecars is known.
-    is_shape_known: AtomicBool,
+    shape_known: AtomicBool,
     /// The process shuts down.
-    is_stopping: AtomicBool,
+    stopping: AtomicBool,
 }
 
 impl Readiness {
     /// The API server trusts the certificate.
     pub(super) fn certificate_is_trusted(&self) {
-        self.is_trusted.store(true, Ordering::Relaxed);
+        self.trusted.store(true, Ordering::Relaxed);
     }
 
     /// The shape of the sidecars is known.
     pub(super) fn shape_is_known(&self) {
-        self.is_shape_known.store(true, Ordering::Relaxed);
+        self.shape_known.store(true, Ordering::Relaxed);
     }
 
     /// The process shuts down.
     pub(super) fn stop(&self) {
-        self.is_stopping.store(true, Ordering::Relaxed);
+        self.stopping.store(true, Ordering::Relaxed);
     }
 
     /// Whether the process shuts down.
     pub(super) fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Relaxed)
+        self.stopping.load(Ordering::Relaxed)
     }
 
     /// Why it is not ready; `None` if it is. `is_valid`: there is a certificate that has not expired.
@@ -40,9 +40,9 @@ impl Readiness {
             Some("shutting down")
         } else if !is_valid {
             Some("no valid certificate")
-        } else if !self.is_trusted.load(Ordering::Relaxed) {
+        } else if !self.trusted.load(Ordering::Relaxed) {
             Some("the API server has not been told to trust the certificate")
-        } else if !self.is_shape_known.load(Ordering::Relaxed) {
+        } else if !self.shape_known.load(Ordering::Relaxed) {
             Some("the version of the cluster is not known")
         } else {
             None

@@ -97,16 +97,14 @@ impl Review {
             return Err(no_review("the request has no usable `uid`".into()));
         }
         let uid = request.uid.clone();
-        match request.problem() {
-            Some(why) => Err(Malformed::NotAPod { uid, why }),
-            None => {
-                let mut pod = request.object;
-                // Of what kind it is, the request says.
-                (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
-                let is_dry_run = request.dry_run.unwrap_or(false);
-                Ok(Self { uid, namespace: request.namespace, is_dry_run, pod })
-            }
+        if let Some(why) = request.problem() {
+            return Err(Malformed::NotAPod { uid, why });
         }
+        let mut pod = request.object;
+        // Of what kind it is, the request says.
+        (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
+        let is_dry_run = request.dry_run.unwrap_or(false);
+        Ok(Self { uid, namespace: request.namespace, is_dry_run, pod })
     }
 }
 
