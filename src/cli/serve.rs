@@ -88,9 +88,7 @@ impl Server {
             _ = self.signals.interrupt.recv() => {}
         }
     }
-}
 
-impl Server {
     /// Continues to serve for a while. Another signal or a request ends that.
     async fn wait(&mut self) {
         if self.wait_before_exit.is_zero() {

@@ -53,7 +53,11 @@ pub(super) fn parse(text: &str) -> Result<Value, ParseError> {
         let line = error.location().map(|location| location.line().saturating_sub(1));
         // The message says the line of the document.
         let message = error.to_string();
-        (message.split(" at line ").next().unwrap_or_default().to_owned(), line)
+        let message = match message.split(" at line ").next().unwrap_or_default() {
+            text if text.contains("more than one document") => "another document without `---` before it",
+            text => text,
+        };
+        (message.to_owned(), line)
     };
     let mut value: serde_yaml::Value = serde_yaml::from_str(text).map_err(error)?;
     value.apply_merge().map_err(error)?;

@@ -7,8 +7,8 @@ use super::super::refusal::Refusal;
 use super::super::settings::Settings;
 use super::document::{self, Document, Object};
 use super::edit::Layout;
-use super::inject::injected;
-use super::uninject::{is_injected, restored};
+use super::injected::injected;
+use super::restored::{is_injected, restored};
 
 /// The size of the largest text, in bytes.
 pub const MAX_SIZE: usize = 16 * 1024 * 1024;

@@ -3,9 +3,9 @@
 //! ```text
 //! manifest    a text with several documents: injected, or restored
 //! document    one document: its bytes, what it means, the objects in it
-//! inject      operations on a document's objects, as edits of its bytes
+//! injected    operations on a document's objects, as edits of its bytes
 //! insert      where an operation's bytes go
-//! uninject    what was added, and the edits that take it out
+//! restored    what was added, and the edits that take it out
 //! remove      which bytes an entry or item takes
 //! restore     what a Pod must remember so that its text can be restored byte for byte
 //! edit        edits of bytes, and where nodes are
@@ -16,12 +16,12 @@
 
 mod document;
 mod edit;
-mod inject;
+mod injected;
 mod insert;
 mod manifest;
 mod remove;
 mod restore;
-mod uninject;
+mod restored;
 
 pub use manifest::{MAX_SIZE, Manifest, ObjectReport, Outcome, TextError, inject, uninject};
 

@@ -23,8 +23,8 @@ async fn inject_writes_to_standard_output_and_reports() {
     let (code, output, report) = inject(&[], &input).await;
     assert_eq!(code, Some(0));
     assert!(
-        output.starts_with("# An app.\n") && output.contains("        restartPolicy: Always\n")
-            || output.contains("restartPolicy: Always\n")
+        output.starts_with("# An app.\n") && output.contains("      restartPolicy: Always\n"),
+        "{output}"
     );
     assert!(output.ends_with(&format!("---\n{SERVICE}---\n{host}")), "{output}");
     assert_eq!(
@@ -57,7 +57,7 @@ async fn inject_changes_files_of_a_folder_in_place() {
 
     let both = Sidekey::command(&["inject", root], &[]).await;
     assert_eq!(
-        String::from_utf8(both.stdout).unwrap().matches("name: sidekey\n").count(),
+        String::from_utf8(both.stdout).unwrap().matches("- name: sidekey\n").count(),
         2,
         "as one stream"
     );
@@ -81,7 +81,7 @@ async fn inject_changes_files_of_a_folder_in_place() {
 #[tokio::test]
 async fn inject_with_a_mistake_writes_nothing() {
     for (input, error) in [
-        (format!("{POD}---\na: [\n"), "standard input: line 11: not valid YAML"),
+        (format!("{POD}---\na: [\n"), "standard input: line 12: not valid YAML"),
         (
             POD.replace(
                 "  name: shop\nspec",

@@ -11,7 +11,7 @@ use super::edit;
 use super::edit::Layout;
 use super::insert::Position;
 use super::restore::Restore;
-use super::uninject;
+use super::restored::restored;
 
 /// A document's text with the sidecar in some of its objects.
 pub(super) fn injected(
@@ -41,8 +41,8 @@ pub(super) fn injected(
         }
         let changed = edit::apply(text, edits)?;
         let value = document::parse(&changed).ok().filter(|value| *value == expected)?;
-        let restored = uninject::restored(&changed, &value, &document::objects(value.clone())).ok()?;
-        (restored == text).then_some(changed)
+        let before = restored(&changed, &value, &document::objects(value.clone())).ok()?;
+        (before == text).then_some(changed)
     });
     changed.ok_or_else(error)
 }
