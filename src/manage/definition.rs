@@ -7,6 +7,7 @@ use serde_yaml::Value;
 use super::error::ManageError;
 use super::services_file::ServicesFile;
 use super::shown::Shown;
+use super::stored_source;
 
 /// A service as it stands in its file, without its secrets.
 pub struct Definition {
@@ -36,19 +37,29 @@ pub(super) fn of(file: &ServicesFile, name: &str) -> Result<(String, Vec<(String
 
 /// The sources of secrets in a service, each with the path of its key.
 fn sources(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
-    let Value::Mapping(entries) = value else { return };
+    let entries: Vec<(String, &Value)> = match value {
+        Value::Mapping(entries) => {
+            entries.iter().filter_map(|(key, value)| Some((key.as_str()?.to_owned(), value))).collect()
+        }
+        Value::Sequence(items) => {
+            items.iter().enumerate().map(|(place, item)| (place.to_string(), item)).collect()
+        }
+        _ => return,
+    };
     for (key, value) in entries {
-        let Some(key) = key.as_str() else { continue };
-        let below = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+        let below = if path.is_empty() { key } else { format!("{path}.{key}") };
         let text = |source: &str| value.get(source).and_then(Value::as_str);
         let place = match (text("file"), text("env"), value.get("exec")) {
             (Some(file), ..) => format!("file {file}"),
             (_, Some(name), _) => format!("environment variable {name}"),
             (.., Some(_)) => "command".into(),
-            _ => {
-                sources(&below, value, found);
-                continue;
-            }
+            _ => match stored_source::of_source(value) {
+                Some(text) => text,
+                None => {
+                    sources(&below, value, found);
+                    continue;
+                }
+            },
         };
         found.push((below, place));
     }

@@ -110,6 +110,7 @@ fn places(
     for (key, place) in secrets {
         let value = match (place, folder) {
             (SecretPlace::File(path), _) => file_source(Path::new(&path)),
+            (SecretPlace::Stored(source), _) => source,
             (SecretPlace::Environment(name), _) => entry("env", name.replace("${", "$${")),
             (SecretPlace::Typed(_), None) => {
                 let message = "a secret can be typed here only for a service of the folder `admin.manage`";

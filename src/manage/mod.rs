@@ -7,6 +7,7 @@
 //! new_secrets    files for secrets that are typed, which are removed if nothing comes of the change
 //! switch         `enabled`
 //! secret_files   the files that services read secrets from
+//! stored_source  where a secret of a store is, as one text
 //! testable       whether a service can be tested
 //! error          why a change is not made
 //!
@@ -38,6 +39,7 @@ mod rejection;
 mod secret_files;
 mod services_file;
 mod shown;
+mod stored_source;
 mod switch;
 mod testable;
 
@@ -53,5 +55,6 @@ pub use plan::Plan;
 pub use rejection::{Mistake, Rejection};
 pub use secret_files::secret_files;
 pub use services_file::ServicesFile;
+pub use stored_source::{STORED_SOURCE, stored_source};
 pub use switch::switched;
 pub use testable::{NO_TEST_PATH, testable, why_not_tested};

@@ -56,6 +56,8 @@ pub enum SecretPlace {
     File(String),
     /// A variable of the environment.
     Environment(String),
+    /// A secret of a store, as [`stored_source`](super::stored_source) writes it.
+    Stored(serde_yaml::Value),
 }
 
 /// Without the secret.
@@ -65,6 +67,7 @@ impl fmt::Debug for SecretPlace {
             Self::Typed(_) => f.write_str("typed"),
             Self::File(path) => write!(f, "file {path}"),
             Self::Environment(name) => write!(f, "env {name}"),
+            Self::Stored(_) => f.write_str("stored"),
         }
     }
 }

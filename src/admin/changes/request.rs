@@ -12,7 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::admin::actions::check_path;
 use crate::admin::problem::Problem;
-use crate::manage::SecretPlace;
+use crate::manage::{STORED_SOURCE, SecretPlace, stored_source};
 
 /// How a change is made.
 #[derive(Deserialize, ToSchema)]
@@ -110,7 +110,7 @@ pub(super) struct Edition {
     pub(super) test_path: Option<String>,
 }
 
-/// Where a secret is. It has one of the three.
+/// Where a secret is. It has one of the four.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SecretBody {
@@ -124,6 +124,10 @@ pub(super) struct SecretBody {
     /// An environment variable that has it: one that a service uses.
     #[serde(default)]
     env: Option<String>,
+    /// A secret of a store that has it: `vault:PATH#FIELD` or `aws_secrets_manager:ID#FIELD`, with `/STORE` before the colon if there are
+    /// several stores. One that a service uses.
+    #[serde(default)]
+    stored: Option<String>,
 }
 
 fn yes() -> bool {
@@ -156,14 +160,18 @@ pub(super) fn checked(path: Option<&String>) -> Result<(), Problem> {
 pub(super) fn places(
     secrets: BTreeMap<String, SecretBody>,
 ) -> Result<BTreeMap<String, SecretPlace>, Problem> {
-    let place = |(name, body): (String, SecretBody)| match (body.value, body.file, body.env) {
-        (Some(value), None, None) => Ok((name, SecretPlace::Typed(value))),
-        (None, Some(file), None) => Ok((name, SecretPlace::File(file))),
-        (None, None, Some(env)) => Ok((name, SecretPlace::Environment(env))),
-        _ => {
-            let detail = "Each of `secrets` has one of `value`, `file` and `env`.";
-            Err(Problem::new(StatusCode::BAD_REQUEST, detail))
+    let wrong = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
+    let place = |(name, body): (String, SecretBody)| match (body.value, body.file, body.env, body.stored) {
+        (Some(value), None, None, None) => Ok((name, SecretPlace::Typed(value))),
+        (None, Some(file), None, None) => Ok((name, SecretPlace::File(file))),
+        (None, None, Some(env), None) => Ok((name, SecretPlace::Environment(env))),
+        (None, None, None, Some(stored)) => {
+            let source = stored_source(&stored);
+            let source =
+                source.ok_or_else(|| wrong(format!("A secret of a store is written {STORED_SOURCE}.")))?;
+            Ok((name, SecretPlace::Stored(source)))
         }
+        _ => Err(wrong("Each of `secrets` has one of `value`, `file`, `env` and `stored`.".into())),
     };
     secrets.into_iter().map(place).collect()
 }

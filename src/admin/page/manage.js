@@ -62,22 +62,25 @@ function secret(name, prompt, kept = null) {
     ...(typed ? [['value', 'I type it here'], ['lines', 'I paste it here, several lines (a private key)']] : []),
     ['file', 'it is in a file on the machine of Sidekey'],
     ['env', 'it is in an environment variable of Sidekey'],
+    ['stored', 'it is in a secret store (Vault, OpenBao, AWS)'],
   ]);
   source.setAttribute('aria-label', `Where it is: ${prompt}`);
   source.dataset.source = name;
-  const controls = { value: entry('password'), lines: entry('', 'textarea'), file: entry(), env: entry() };
+  const controls = { value: entry('password'), lines: entry('', 'textarea'), file: entry(), env: entry(), stored: entry() };
   controls.lines.rows = 4;
   const texts = {
     value: typed ? 'Kept in a new file that only Sidekey can read. It is not shown again.' : '',
     lines: 'Kept in a new file that only Sidekey can read. It is not shown again.',
     file: typed ? 'A file in `secrets` of the managed folder, or one that a service uses already.' : 'Its path, such as /run/secrets/crm.',
     env: typed ? 'One that a service uses already.' : 'Its name, such as CRM_SECRET.',
+    stored: `Such as vault:secret/crm#token or aws_secrets_manager:prod/crm#token.${typed ? ' One that a service uses already.' : ''}`,
   };
   const error = make('p', 'form-error');
   error.setAttribute('role', 'alert');
   const note = make('p', 'quiet');
   for (const [kind, control] of Object.entries(controls)) {
-    control.setAttribute('aria-label', kind === 'file' ? `Path of the file: ${prompt}` : kind === 'env' ? `Name of the variable: ${prompt}` : prompt);
+    const labels = { file: 'Path of the file: ', env: 'Name of the variable: ', stored: 'Place in the store: ' };
+    control.setAttribute('aria-label', `${labels[kind] ?? ''}${prompt}`);
     control.dataset.field = kind === 'value' ? name : `${name}-${kind}`;
   }
   const choose = () => {

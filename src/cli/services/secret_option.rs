@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::terminal::Terminal;
 use crate::config::edit::entry;
-use crate::manage::NewSecrets;
+use crate::manage::{NewSecrets, stored_source};
 use crate::secret::read_to_end;
 
 /// Largest secret, in bytes.
@@ -34,8 +34,8 @@ pub(super) enum SourceOption {
 }
 
 /// No text of the argument: it may be a secret in the wrong place.
-const USAGE: &str = "a secret is named as NAME=SOURCE, where SOURCE is `file:PATH`, `env:NAME`, `exec:[COMMAND, ARGUMENT]`, `stdin` or \
-                     `prompt`; a secret itself is never an argument";
+const USAGE: &str = "a secret is named as NAME=SOURCE, where SOURCE is `file:PATH`, `env:NAME`, `exec:[COMMAND, ARGUMENT]`, \
+                     `vault:PATH#FIELD`, `aws_secrets_manager:ID`, `stdin` or `prompt`; a secret itself is never an argument";
 
 impl SourceOption {
     /// Reads the value of an option. `clap` does not, because it repeats what is wrong.
@@ -49,7 +49,7 @@ impl SourceOption {
                 Ok(command @ Value::Sequence(_)) => Ok(configured("exec", command)),
                 _ => bail!(USAGE),
             },
-            _ => bail!(USAGE),
+            _ => stored_source(text).map(Self::Configured).context(USAGE),
         }
     }
 }
@@ -135,6 +135,7 @@ mod tests {
         };
         assert_eq!(configured("a=file:/x:y=z"), "file: /x:y=z");
         assert_eq!(configured("a=env:NAME"), "env: NAME");
+        assert_eq!(configured("a=vault:secret/crm#token"), "vault:\n  path: secret/crm\n  field: token");
         assert_eq!(configured("a=exec:[pass, show, a]"), "exec:\n- pass\n- show\n- a");
         assert_eq!(configured("a=stdin"), "Stdin");
         assert_eq!(configured("auth.token=prompt"), "Prompt");

@@ -62,6 +62,30 @@ async fn edit_takes_a_secret_from_standard_input_and_never_from_an_argument() {
 }
 
 #[tokio::test]
+async fn edit_names_a_secret_of_a_store() {
+    let store = "secret_stores:\n  vault: { type: vault, url: 'https://vault.example:8200', login: { method: token, token: { file: $DIR/token } } }\n";
+    let setup = Setup::new(&format!("{store}{FILE}"), &[]).await;
+    fs::write(setup.at("token"), "CANARY-1").unwrap();
+    fs::write(setup.at("other"), "CANARY-2").unwrap();
+    let before = setup.text();
+    let edit = ["edit", "api", "--yes", "--no-test", "--secret"];
+    let (code, printed) = setup.run(&[&edit[..], &["auth.token=vault:secret/crm#token"]].concat(), "").await;
+    assert_eq!(code, 0, "{printed}");
+    let file = format!("type: bearer, token: {{ file: {} }}", setup.at("token").display());
+    let stored = "type: bearer, token: { vault: { path: secret/crm, field: token } }";
+    assert_eq!(setup.text(), before.replace(&file, stored));
+    for (source, wrong, expected) in [
+        ("vault/none:secret/crm#token", 78, "none"),
+        ("aws_secrets_manager:prod/crm", 78, "secret_stores"),
+        ("vault:CANARY-without-a-field", 64, "a secret itself is never an argument"),
+    ] {
+        let secret = format!("auth.token={source}");
+        let (code, printed) = setup.run(&[&edit[..], &[secret.as_str()]].concat(), "").await;
+        assert!(code == wrong && printed.contains(expected), "{source}: {printed}");
+    }
+}
+
+#[tokio::test]
 async fn edit_that_makes_the_file_wrong_changes_nothing() {
     let setup = setup().await;
     let before = setup.text();
