@@ -128,6 +128,18 @@ fn comments(state: &Result<Value, String>) -> String {
             let _ = writeln!(lines, "# {name}: {value}");
         }
     }
+    for part in service["tokens"].as_array().into_iter().flatten() {
+        let _ = write!(lines, "# auth[{}] ({}):", part["place"], text(&part["kind"]).unwrap_or_default());
+        let state = if part["usable"] == true { "usable" } else { "no usable token" };
+        let _ = write!(lines, " {state}");
+        if let Some(expires) = text(&part["token"]["expires"]) {
+            let _ = write!(lines, ", expires {expires}");
+        }
+        if let Some(error) = text(&part["error"]) {
+            let _ = write!(lines, ", last error: {error}");
+        }
+        lines.push('\n');
+    }
     if let Some(error) = text(&service["last_error"]["message"]) {
         let _ = writeln!(lines, "# last error: {error}");
     }
@@ -262,5 +274,19 @@ mod tests {
         assert_eq!(text, expected);
         let read: Value = serde_yaml::from_str(&text).unwrap();
         assert_eq!(read["a"], document("a", &settings, None)["settings"]);
+    }
+
+    #[test]
+    fn comments_list_the_token_of_each_credential() {
+        let state = json!({
+            "state": "unavailable", "summary": "No token.",
+            "tokens": [
+                { "kind": "oauth2", "place": 0, "usable": true, "error": null, "token": { "expires": "2026-11-30T12:00:00Z" } },
+                { "kind": "jwt", "place": 2, "usable": false, "error": "no key", "token": { "expires": null } },
+            ],
+        });
+        let shown = comments(&Ok(state));
+        assert!(shown.contains("# auth[0] (oauth2): usable, expires 2026-11-30T12:00:00Z\n"), "{shown}");
+        assert!(shown.contains("# auth[2] (jwt): no usable token, last error: no key\n"), "{shown}");
     }
 }

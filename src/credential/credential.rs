@@ -42,6 +42,11 @@ impl Credential {
         self.0.store()
     }
 
+    /// The store of each credential of a list whose value expires, with its place; of a single credential, its own.
+    pub fn stores(&self) -> Vec<(usize, &dyn AnyStore)> {
+        self.0.stores()
+    }
+
     /// The same store if the value is a token.
     pub fn token_store(&self) -> Option<&Arc<TokenStore>> {
         self.0.token_store()

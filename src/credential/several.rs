@@ -180,6 +180,11 @@ impl Signer for Several {
         self.parts.store()
     }
 
+    fn stores(&self) -> Vec<(usize, &dyn AnyStore)> {
+        let stores = self.parts.0.iter().enumerate();
+        stores.filter_map(|(place, part)| Some((place, part.store()?))).collect()
+    }
+
     fn token_store(&self) -> Option<&Arc<TokenStore>> {
         self.parts.0.iter().find_map(|part| part.token_store())
     }

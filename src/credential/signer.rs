@@ -113,6 +113,11 @@ pub trait Signer: Send + Sync {
         None
     }
 
+    /// The store of each credential of a list whose value expires, with its place; of a single credential, its own.
+    fn stores(&self) -> Vec<(usize, &dyn AnyStore)> {
+        self.store().map(|store| (0, store)).into_iter().collect()
+    }
+
     /// The same store if the value is a token.
     fn token_store(&self) -> Option<&Arc<TokenStore>> {
         None

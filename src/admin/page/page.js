@@ -228,7 +228,9 @@ function build(name) {
   card.failures = fact(times, 'Failures in a row');
   card.failing = fact(times, 'Failing since');
   card.shared = fact(times, 'Shared');
-  card.life.append(card.meter, times);
+  card.parts = make('ul', 'parts');
+  card.parts.setAttribute('aria-label', `Tokens of ${name}`);
+  card.life.append(card.meter, times, card.parts);
   card.fixed = make('p', 'fixed', 'Static credential: nothing to refresh.');
   const charts = make('div', 'charts');
   card.requests = chart('requests', 'Requests');
@@ -303,6 +305,12 @@ function update(card, service) {
   show(card.life, Boolean(service.token));
   show(card.endpoint.row, Boolean(service.token?.endpoint));
   say(card.endpoint.value, service.token?.endpoint ?? '');
+  show(card.parts, service.tokens.length > 1);
+  card.parts.replaceChildren(...service.tokens.map(({ kind, place, usable, token: one, error }) => {
+    const end = one.expires ? `expires ${until(one.expires)}` : 'none yet';
+    const said = usable ? end : `not usable${error ? `: ${error}` : ''}`;
+    return make('li', usable ? '' : 'unusable', `${place + 1}. ${kind}${one.endpoint ? ` from ${one.endpoint}` : ''}: ${said}`);
+  }));
   const held = service.caller_tokens;
   say(card.fixed, held ? `Tokens of callers: ${held.held} of at most ${held.max} held.` : 'Static credential: nothing to refresh.');
   show(card.fixed, !service.token);

@@ -12,7 +12,7 @@ use crate::admin::readiness::ServiceReadiness;
 use crate::admin::status::{ServiceStatus, Severity, StatusInputs, TokenInputs};
 use crate::callers::CallerTotals;
 use crate::config::{InactiveService, Labels};
-use crate::credential::explain_failure;
+use crate::credential::{explain_failure, value_server};
 use crate::diagnose::{advice_on_401, advice_on_errors, advice_on_failure, warnings};
 use crate::oauth2::caller_tokens::CallerTokens;
 use crate::refresh::{AnyStore, Obtainer, RefreshStatus, SharingFacts, SourceError};
@@ -50,6 +50,8 @@ pub(in crate::admin) struct ServiceView {
     certificate_expires: Option<Timestamp>,
     /// The token; `null` for a static credential.
     token: Option<TokenView>,
+    /// The token of each credential of a list; empty if `auth` is no list. `token` is then the one that is worst off.
+    tokens: Vec<PartTokenView>,
     /// The tokens of callers; `null` if tokens are not requested with those of callers.
     caller_tokens: Option<CallerTokensView>,
     /// The last error, if there was no success since.
@@ -135,6 +137,43 @@ struct TokenView {
     clock_skew_seconds: Option<f64>,
     /// The fleet that shares it; `null` if it is not shared.
     sharing: Option<SharingView>,
+}
+
+/// The token of one credential of a list.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PartToken)]
+struct PartTokenView {
+    /// The kind of the credential.
+    kind: &'static str,
+    /// Its place in the list, counted from 0.
+    place: usize,
+    /// Whether it can be sent.
+    usable: bool,
+    token: TokenView,
+    /// Why the last attempt to get one failed, if there was no success since.
+    error: Option<String>,
+}
+
+impl PartTokenView {
+    /// Those of a service.
+    fn of(service: &Service) -> Vec<Self> {
+        let parts = service.auth.parts();
+        if parts.len() == 1 {
+            return Vec::new();
+        }
+        let stores = service.credential.stores().into_iter();
+        let view = |(place, store): (usize, &dyn AnyStore)| {
+            let (part, status) = (parts.get(place)?, store.status());
+            Some(Self {
+                kind: part.kind(),
+                place,
+                usable: store.expiry().is_some_and(|expiry| !expiry.is_past()),
+                error: status.last_error.as_ref().map(|error| error.message.clone()),
+                token: TokenView::of(value_server(part), store, &status),
+            })
+        };
+        stores.filter_map(view).collect()
+    }
 }
 
 /// The fleet that shares a token.
@@ -268,6 +307,7 @@ impl ServiceView {
             token: store
                 .zip(status.as_ref())
                 .map(|(store, status)| TokenView::of(service.token_endpoint.clone(), store, status)),
+            tokens: PartTokenView::of(service),
             caller_tokens: service.credential.caller_tokens().map(|tokens| CallerTokensView::of(tokens)),
             last_error: ErrorView::of(state, status, failure),
             config_error: problem.map(|problem| problem.error.clone()),
@@ -306,6 +346,7 @@ impl ServiceView {
             runbook: inputs.runbook(),
             certificate_expires: None,
             token: None,
+            tokens: Vec::new(),
             caller_tokens: None,
             last_error: None,
             config_error: problem.map(|problem| problem.error.clone()),

@@ -55,6 +55,11 @@ async fn nothing_is_sent_while_one_credential_is_missing() {
         assert!(upstream.requests().is_empty());
         let view = Request::get(sidekey.admin_url("/api/v1/services/api")).send().await.json();
         assert_eq!(view["ready"], false);
+        let usable: Vec<_> =
+            view["tokens"].as_array().unwrap().iter().map(|part| part["usable"] == true).collect();
+        assert_eq!(usable, [!is_first, is_first], "{view}");
+        let failing = &view["tokens"][usize::from(!is_first)];
+        assert!(failing["kind"] == "oauth2" && failing["error"].as_str().unwrap().contains("503"), "{view}");
         assert!(view["last_error"]["message"].as_str().unwrap().contains("503"), "{view}");
     }
 }
