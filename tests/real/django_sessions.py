@@ -1,7 +1,8 @@
 """A Django site with its own logins and sessions, in the folder of the first argument. Its user is `svc`, with the password
 `Circle of Life`.
 
-/login (POST, a form) and /logout are csrf-exempt, as sites for programs make them. /private redirects to /accounts/login without a
+/login (POST, a form) and /logout are csrf-exempt, as sites for programs make them. /accounts/login is not: its page has a token that
+comes with the login. /private redirects to /accounts/login without a
 session. /flush ends all sessions, /count tells their number: both are for the test.
 """
 
@@ -40,6 +41,8 @@ from django.contrib.auth.models import User  # noqa: E402
 from django.contrib.sessions.models import Session  # noqa: E402
 from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 from django.core.management import call_command  # noqa: E402
+from django.middleware.csrf import get_token  # noqa: E402
+from django.views.decorators.csrf import csrf_protect  # noqa: E402
 
 
 def log_in(request):
@@ -48,6 +51,14 @@ def log_in(request):
         return HttpResponse("a form with an error")
     login(request, user)
     return HttpResponse(status=302, headers={"Location": "/private"})
+
+
+@csrf_protect
+def page(request):
+    if request.method == "GET":
+        token = get_token(request)
+        return HttpResponse(f'<form method="post"><input type="hidden" name="csrfmiddlewaretoken" value="{token}"></form>')
+    return log_in(request)
 
 
 def log_out(request):
@@ -71,6 +82,7 @@ def count(_request):
 
 urlpatterns = [
     path("login", log_in),
+    path("accounts/login", page),
     path("logout", log_out),
     path("private", private),
     path("flush", flush),

@@ -1,6 +1,8 @@
 //! `type: login`: a session that is opened with one request, sent with every request, replaced before it ends, and ended when it is
 //! not used any more.
 
+mod csrf;
+mod html;
 mod place;
 mod settings;
 mod source;
@@ -42,7 +44,8 @@ impl Kind for Login {
 
     /// A session that was opened with an old password is one of the same account.
     fn keeps_value(old: &Settings, new: &Settings) -> bool {
-        old != new && Settings { credentials: new.credentials.clone(), ..old.clone() } == *new
+        let (credentials, previous) = (new.credentials.clone(), new.previous.clone());
+        old != new && Settings { credentials, previous, ..old.clone() } == *new
     }
 
     fn build(settings: &Settings, build: &Build<'_>) -> Box<dyn Signer> {
@@ -65,7 +68,7 @@ impl Kind for Login {
                 "Too many wrong logins may have locked the account.",
             ],
             SourceErrorKind::Malformed => {
-                &["Compare `session` and `lifetime_field` with an answer (`curl -i`)."]
+                &["Compare `session`, `lifetime_field` and `csrf` with an answer (`curl -i`)."]
             }
             _ => &[],
         };

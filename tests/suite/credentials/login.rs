@@ -256,3 +256,98 @@ async fn ended_session_is_recognized_by_what_is_configured() {
         assert_eq!(seen.counts().0, 2, "{rule}");
     }
 }
+
+#[tokio::test]
+async fn login_has_the_token_and_the_cookies_of_the_page_before() {
+    let upstream = MockUpstream::plain().await;
+    upstream.respond_with(|request| match (request.method.as_str(), request.path()) {
+        ("GET", "/page") => MockResponse::ok(
+            "<!-- <input name=t value=no> --><input type=hidden value='csrf-CANARY&amp;1' name=t><input name=t value=no>",
+        )
+        .header("Set-Cookie", "pre=cookie-CANARY; Path=/; HttpOnly")
+        .header("Set-Cookie", "other=no; Domain=evil.example")
+        .header("Set-Cookie", "gone=; Max-Age=0"),
+        ("POST", "/login") => {
+            let is_right = request.header("cookie") == Some("pre=cookie-CANARY")
+                && request.header("x-csrf") == Some("csrf-CANARY&1")
+                && request.header("referer").is_some_and(|page| page.ends_with("/page"));
+            let sent: Value = serde_json::from_slice(&request.body).unwrap();
+            let expected = json!({ "t": "csrf-CANARY&1", "user": "svc", "password": "pass-CANARY" });
+            if !is_right || sent != expected {
+                return MockResponse::status(403).body(request.text());
+            }
+            MockResponse::json(&json!({ "token": "session-CANARY" }))
+        }
+        _ => MockResponse::ok(request.header("authorization").unwrap_or_default().to_owned()),
+    });
+    let url = upstream.url();
+    let service = format!(
+        "api: {{ upstream: '{url}/api', auth: {{ type: login, login_url: '{url}/login', session: 'json:/token', \
+         fields: {{ user: svc, password: {{ file: $DIR/password }} }}, \
+         csrf: {{ url: '{url}/page', from: 'input:t', field: t, header: X-Csrf }} }} }}"
+    );
+    let sidekey = Sidekey::serving(&service).file("password", "pass-CANARY").start_ready().await;
+    assert_eq!(sidekey.get("/api/x").await.text(), "Bearer session-CANARY");
+    let shown = sidekey.log() + &sidekey.metrics().await;
+    assert!(!shown.contains("CANARY"), "{shown}");
+}
+
+#[tokio::test]
+async fn page_without_the_token_sends_no_password() {
+    let upstream = MockUpstream::plain().await;
+    upstream.respond_with(|request| match request.path() {
+        "/page" => MockResponse::ok("<p>maintenance CANARY</p>"),
+        _ => MockResponse::json(&json!({ "token": "session" })),
+    });
+    let url = upstream.url();
+    let service = format!(
+        "api: {{ upstream: '{url}/api', token_wait: 1s, auth: {{ type: login, login_url: '{url}/login', session: 'json:/token', \
+         fields: {{ password: s3cret }}, csrf: {{ url: '{url}/page', from: 'meta:t', header: X-Csrf }} }} }}"
+    );
+    let sidekey = Sidekey::serving(&service).start().await;
+    assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("credential_unavailable"));
+    assert!(upstream.requests().iter().all(|request| request.method == "GET"), "no login");
+    let said = "the answer of the page before the login (200) has no token where `csrf.from` says";
+    assert!(sidekey.log().contains(said) && !sidekey.log().contains("CANARY"), "{}", sidekey.log());
+}
+
+#[tokio::test]
+async fn previous_password_is_tried_if_the_login_is_rejected() {
+    for (format, fields, previous) in [
+        (
+            "json",
+            "fields: { user: svc, password: { file: $DIR/new } }",
+            "previous: { password: { file: $DIR/old } }",
+        ),
+        ("basic", "username: svc, password: { file: $DIR/new }", "previous: { file: $DIR/old }"),
+    ] {
+        let upstream = MockUpstream::plain().await;
+        upstream.respond_with(|request| match request.path() {
+            "/login" => {
+                let basic = request.header("authorization").unwrap_or_default();
+                // svc:old-CANARY
+                let is_old = request.text().contains("old-CANARY") || basic == "Basic c3ZjOm9sZC1DQU5BUlk=";
+                if is_old {
+                    MockResponse::json(&json!({ "token": "session" }))
+                } else {
+                    MockResponse::status(401)
+                }
+            }
+            _ => MockResponse::ok("ok"),
+        });
+        let url = upstream.url();
+        let service = format!(
+            "api: {{ upstream: '{url}/api', auth: {{ type: login, login_url: '{url}/login', login_format: {format}, {fields}, {previous}, \
+             session: 'json:/token' }} }}"
+        );
+        let sidekey = Sidekey::serving(&service)
+            .file("new", "new-CANARY")
+            .file("old", "old-CANARY")
+            .start_ready()
+            .await;
+        assert_eq!(sidekey.get("/api/x").await.status, 200, "{format}");
+        sidekey.logged("the login server accepts the previous values, and not the new ones yet").await;
+        assert_eq!(upstream.requests().iter().filter(|request| request.path() == "/login").count(), 2);
+        assert!(!sidekey.log().contains("CANARY"));
+    }
+}

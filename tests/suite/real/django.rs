@@ -41,3 +41,27 @@ async fn django_form_with_an_error_is_a_refused_login() {
     assert_eq!(sidekey.get("/site/private").await.sidekey_error(), Some("credential_unavailable"));
     sidekey.logged_like("token refused: the answer to the login (200) has no session").await;
 }
+
+#[tokio::test]
+async fn django_login_with_the_token_of_its_page_is_accepted() {
+    let django = Django::start().await;
+    let url = django.url();
+    let services = |csrf: &str| {
+        format!(
+            "site: {{ upstream: '{url}', token_wait: 3s, auth: {{ type: login, login_url: '{url}/accounts/login', login_format: form, \
+             fields: {{ username: svc, password: {{ file: $DIR/password }} }}, session: 'cookie:sessionid'{csrf} }} }}"
+        )
+    };
+    let start =
+        async |csrf: &str| Sidekey::serving(&services(csrf)).file("password", "Circle of Life").start().await;
+    let without = start("").await;
+    assert_eq!(without.get("/site/private").await.sidekey_error(), Some("credential_unavailable"));
+    without.logged_like("token refused: the login server answered 403").await;
+    for csrf in [
+        ", csrf: { from: 'input:csrfmiddlewaretoken', field: csrfmiddlewaretoken }",
+        ", csrf: { from: 'cookie:csrftoken', header: X-CSRFToken }",
+    ] {
+        let sidekey = start(csrf).await;
+        assert_eq!(sidekey.get("/site/private").await.text(), "svc: ", "{csrf} {}", django.log());
+    }
+}

@@ -55,6 +55,29 @@ services:
   json: { upstream: https://a.example, auth: { type: login, login_url: 'https://a.example', username: a, password: CANARY, session: 'header:X' } }
   inside: { upstream: https://a.example, auth: { type: login, login_url: 'https://a.example', fields: { /a: CANARY, /a/b: CANARY }, session: 'header:X' } }
   words: { upstream: https://a.example, auth: { type: login, login_url: 'https://a.example', login_format: xml, fields: {}, session: 'header:X', logout_method: post, session_lifetime: 31d } }
+  page:
+    upstream: https://a.example
+    auth:
+      type: login
+      login_url: https://a.example/login
+      fields: { p: CANARY }
+      previous: { q: CANARY }
+      session: header:X
+      csrf: { url: 'https://b.example/CANARY', from: 'field:x', field: t, header: Content-Length, form: t }
+  nowhere:
+    upstream: https://a.example
+    auth: { type: login, login_url: 'https://a.example', fields: { p: CANARY }, session: 'header:X', csrf: { from: 'input:x' } }
+  no-fields:
+    upstream: https://a.example
+    auth:
+      type: login
+      login_url: https://a.example
+      login_format: basic
+      username: a
+      password: CANARY
+      previous: ''
+      session: header:X
+      csrf: { from: 'cookie:a', field: t }
 "),
     ("http signatures", "
 services:

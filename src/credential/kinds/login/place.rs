@@ -88,6 +88,20 @@ impl Answer<'_> {
         Some(Found { lifetime, ..found }).filter(|found| !found.value.is_empty())
     }
 
+    /// Every cookie that the answer sets for the host that was asked, as `name=value`.
+    pub(super) fn cookies(&self, now: ClockReading) -> Vec<String> {
+        let mut cookies: Vec<(&str, String)> = Vec::new();
+        for line in self.headers.get_all(header::SET_COOKIE) {
+            let Some((name, _)) = line.to_str().ok().and_then(|line| line.split_once('=')) else { continue };
+            let name = name.trim();
+            let is_new = !cookies.iter().any(|(known, _)| *known == name);
+            if let Some(found) = self.cookie(name, now).filter(|_| is_new) {
+                cookies.push((name, found.value));
+            }
+        }
+        cookies.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
     /// What a member says of the lifetime: seconds, or a point in time.
     pub(super) fn lifetime(&self, pointer: &str, now: ClockReading) -> Option<Duration> {
         left(self.json.as_ref()?.pointer(pointer)?, now)

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use super::csrf::{CSRF, CsrfStep};
 use super::place::{SessionPlace, json_pointer};
 use crate::config::auth::placement;
 use crate::config::auth::placement::{Placement, RequestPart, check_header_name};
@@ -11,7 +12,7 @@ use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::secret;
-use crate::config::reader::secret::VALUE;
+use crate::config::reader::secret::{SECRET, VALUE};
 use crate::config::reader::table::{Format, Key, Keys, Names};
 use crate::config::reader::value::Value;
 use crate::config::{
@@ -30,6 +31,9 @@ const MAX_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 pub struct Settings {
     pub(super) server: CredentialServer,
     pub(super) credentials: Credentials,
+    /// What was sent before a rotation.
+    pub(super) previous: Option<Credentials>,
+    pub(super) csrf: Option<CsrfStep>,
     pub(super) session: SessionPlace,
     /// The longest time that a session is used.
     pub(super) lifetime: Option<Duration>,
@@ -84,6 +88,12 @@ pub(super) const KEYS: Keys = &[
     ),
     USERNAME,
     PASSWORD,
+    Key::optional(
+        "previous",
+        Format::AnyOf(&[SECRET, FIELDS]),
+        "Tried if the login is rejected: the password before a rotation, or the values of `fields` that have changed.",
+    ),
+    Key::optional("csrf", CSRF, "A page that is requested before, whose token is sent with the login."),
     Key::required(
         "session",
         Format::Text,
@@ -116,6 +126,8 @@ pub(super) fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
     let format = mapping.optional("login_format");
     let format = format.map_or(Some(LoginFormat::Json), |value| value.one_of(&FORMATS));
     let credentials = credentials(mapping, format);
+    let previous = mapping.optional("previous").map(|value| previous(&value, credentials.as_ref()));
+    let csrf = mapping.optional("csrf");
     let session = mapping.required("session").and_then(|value| value.parse(SessionPlace::parse));
     let lifetime = mapping.optional("session_lifetime").map(|value| lifetime(&value));
     let field = mapping.optional("lifetime_field").map(|value| value.parse(json_pointer));
@@ -127,6 +139,10 @@ pub(super) fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
     }
     let method = method.map_or(Some(Method::Post), |value| value.one_of(&METHODS));
     let server = CredentialServer::required(mapping, "login_url");
+    let has_fields = !matches!(credentials, Some(Credentials::Basic(..)));
+    let plaintext = server.as_ref().is_some_and(|server| server.plaintext);
+    let login = server.as_ref().map(|server| &server.url);
+    let csrf = csrf.map(|value| CsrfStep::read(&value, login, has_fields, plaintext));
     let logout_url = logout_url.map(|value| server.as_ref()?.another(&value));
     let logout = match logout_url {
         None => None,
@@ -135,6 +151,8 @@ pub(super) fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
     Some(Settings {
         server: server?,
         credentials: credentials?,
+        previous: previous.map_or(Some(None), |read| read.map(Some))?,
+        csrf: csrf.map_or(Some(None), |read| read.map(Some))?,
         session: session?,
         lifetime: lifetime.map_or(Some(None), |read| read.map(Some))?,
         lifetime_field: field.map_or(Some(None), |read| read.map(Some))?,
@@ -161,6 +179,26 @@ fn credentials(mapping: &mut Mapping<'_>, format: Option<LoginFormat>) -> Option
     }
     let fields = mapping.required("fields").and_then(|value| fields(&value, format))?;
     Some(if format == LoginFormat::Json { Credentials::Json(fields) } else { Credentials::Form(fields) })
+}
+
+/// What was sent before a rotation: the same with some other values. Returns `None` only with an error on the report.
+fn previous(value: &Value<'_>, current: Option<&Credentials>) -> Option<Credentials> {
+    let (known, is_json) = match current? {
+        Credentials::Basic(name, _) => {
+            return secret::any_value(value).map(|password| Credentials::Basic(name.clone(), Some(password)));
+        }
+        Credentials::Json(fields) => (fields, true),
+        Credentials::Form(fields) => (fields, false),
+    };
+    let mut fields = known.clone();
+    for (name, value) in value.entries()? {
+        let Some(field) = fields.iter_mut().find(|(known, _)| known == name) else {
+            value.error("is none of `fields`");
+            return None;
+        };
+        field.1 = secret::any_value(&value)?;
+    }
+    Some(if is_json { Credentials::Json(fields) } else { Credentials::Form(fields) })
 }
 
 fn fields(value: &Value<'_>, format: LoginFormat) -> Option<Vec<(String, Secret)>> {

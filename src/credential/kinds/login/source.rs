@@ -13,6 +13,7 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
+use super::csrf::{CsrfStep, CsrfToken};
 use super::place::Answer;
 use super::settings::{Credentials, Method, Settings};
 use crate::config::auth::placement::RequestPart;
@@ -77,43 +78,92 @@ impl Sessions {
         Arc::new(SessionSource { logins, sessions: self })
     }
 
-    /// The login, ready to be sent.
-    fn login(&self, client: &reqwest::Client) -> RequestBuilder {
+    /// The login, ready to be sent. `csrf` is the token of the page before it.
+    fn login(
+        &self,
+        client: &reqwest::Client,
+        credentials: &Credentials,
+        csrf: Option<&CsrfToken>,
+    ) -> RequestBuilder {
         let request = client.post(self.settings.server.url.clone()).timeout(TIMEOUT);
         let request = request.header("Accept", "application/json, */*;q=0.5");
-        match &self.settings.credentials {
+        let request = request.headers(csrf.map(|csrf| csrf.headers.clone()).unwrap_or_default());
+        let field = self.settings.csrf.as_ref().and_then(|step| step.field.as_deref());
+        let field = field.zip(csrf.map(|csrf| csrf.token.as_str()));
+        match credentials {
             Credentials::Basic(name, password) => {
                 request.header(AUTHORIZATION, basic::value(name, password.as_ref())).body("")
             }
             Credentials::Form(fields) => {
                 let mut form = Serializer::new(String::new());
-                for (name, value) in fields {
-                    form.append_pair(name, value.expose());
-                }
+                let fields = fields.iter().map(|(name, value)| (name.as_str(), value.expose()));
+                form.extend_pairs(field.into_iter().chain(fields));
                 let form = request.body(form.finish());
                 form.header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             }
             Credentials::Json(fields) => {
-                request.header(CONTENT_TYPE, "application/json").body(document(fields).to_string())
+                let fields = fields.iter().map(|(name, value)| (name.as_str(), value.expose()));
+                let document = document(field.into_iter().chain(fields));
+                request.header(CONTENT_TYPE, "application/json").body(document.to_string())
             }
         }
     }
 
-    async fn send(&self) -> Result<(StatusCode, HeaderMap, Zeroizing<Vec<u8>>, SystemTime), SourceError> {
-        let failed = |error: &reqwest::Error| self.http.request_error(error, WHO);
-        let client = self.http.client().map_err(|error| failed(&error))?;
+    /// Sends a request, and reads its answer.
+    async fn exchange(&self, request: RequestBuilder) -> Result<LoginAnswer, SourceError> {
         let sent_at = SystemTime::now();
-        let answer = self.login(&client).send().await;
-        let answer = answer.inspect_err(|error| learn_from_error(&self.server, error));
-        let mut answer: Response = answer.map_err(|error| failed(&error))?;
+        let answer = request.send().await.inspect_err(|error| learn_from_error(&self.server, error));
+        let mut answer: Response = answer.map_err(|error| self.http.request_error(&error, WHO))?;
         learn_from(&self.server, &answer, sent_at);
         let content = self.http.body(&mut answer, WHO).await?;
-        Ok((answer.status(), answer.headers().clone(), content, sent_at))
+        Ok(LoginAnswer { status: answer.status(), headers: answer.headers().clone(), content, sent_at })
     }
 
+    /// The token of the page before the login.
+    async fn csrf(&self, client: &reqwest::Client, step: &CsrfStep) -> Result<CsrfToken, SourceError> {
+        let page = step.url(&self.settings.server.url);
+        let request = client
+            .get(page.clone())
+            .timeout(TIMEOUT)
+            .header("Accept", "text/html, application/json, */*;q=0.5");
+        let answer = self.exchange(request).await?;
+        let found = step.token(page, (answer.status, &answer.headers), &answer.content, ClockReading::now());
+        found.map_err(|why| {
+            let status = answer.status.as_u16();
+            let kind = if status >= 500 { SourceErrorKind::ServerError } else { SourceErrorKind::Malformed };
+            let message = format!("the answer of the page before the login ({status}) {why}");
+            SourceError { status: Some(status), ..SourceError::new(kind, message) }
+        })
+    }
+
+    async fn send(&self, credentials: &Credentials) -> Result<LoginAnswer, SourceError> {
+        let client = self.http.client().map_err(|error| self.http.request_error(&error, WHO))?;
+        let csrf = match &self.settings.csrf {
+            None => None,
+            Some(step) => Some(self.csrf(&client, step).await?),
+        };
+        self.exchange(self.login(&client, credentials, csrf.as_ref())).await
+    }
+
+    /// Logs in. If the server rejects that, the values from before a rotation are tried.
     async fn open(&self) -> Result<IssuedToken, SourceError> {
+        let opened = self.open_with(&self.settings.credentials).await;
+        match (&opened, &self.settings.previous) {
+            (Err(error), Some(previous)) if error.kind == SourceErrorKind::Refused => {
+                let Ok(session) = self.open_with(previous).await else { return opened };
+                tracing::warn!(
+                    sidekey.service = self.services,
+                    "the login server accepts the previous values, and not the new ones yet"
+                );
+                Ok(session)
+            }
+            _ => opened,
+        }
+    }
+
+    async fn open_with(&self, credentials: &Credentials) -> Result<IssuedToken, SourceError> {
         let sent = ClockReading::now();
-        let (status, headers, content, sent_at) = self.send().await?;
+        let LoginAnswer { status, headers, content, sent_at } = self.send(credentials).await?;
         // Forms are often answered with a redirect, which is never followed.
         if !status.is_success() && !status.is_redirection() {
             return Err(rejected(status, &headers, sent_at));
@@ -194,17 +244,25 @@ impl Sessions {
     }
 }
 
+/// An answer of the server.
+struct LoginAnswer {
+    status: StatusCode,
+    headers: HeaderMap,
+    content: Zeroizing<Vec<u8>>,
+    sent_at: SystemTime,
+}
+
 /// The JSON document of these members.
-fn document(fields: &[(String, Secret)]) -> Value {
+fn document<'f>(fields: impl Iterator<Item = (&'f str, &'f str)>) -> Value {
     let mut root = Map::new();
-    for (name, secret) in fields {
+    for (name, text) in fields {
         let path: Vec<String> = match name.strip_prefix('/') {
             Some(pointer) => {
                 pointer.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect()
             }
-            None => vec![name.clone()],
+            None => vec![name.to_owned()],
         };
-        insert(&mut root, &path, secret.expose());
+        insert(&mut root, &path, text);
     }
     Value::Object(root)
 }
@@ -280,14 +338,9 @@ mod tests {
 
     #[test]
     fn document_has_members_at_their_pointers() {
-        let secret = |text: &str| Secret::new(text.into()).unwrap();
-        let fields = [
-            ("method".to_owned(), secret("user.login")),
-            ("/params/user".to_owned(), secret("u")),
-            ("/params/a~1b".to_owned(), secret("p\"")),
-        ];
+        let fields = [("method", "user.login"), ("/params/user", "u"), ("/params/a~1b", "p\"")];
         let expected = serde_json::json!({ "method": "user.login", "params": { "user": "u", "a/b": "p\"" } });
-        assert_eq!(document(&fields), expected);
+        assert_eq!(document(fields.into_iter()), expected);
     }
 
     #[test]
