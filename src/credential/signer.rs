@@ -144,6 +144,8 @@ pub enum BodyNeed {
         /// The limit in bytes.
         max: usize,
     },
+    /// What the upstream's answer to a request without a body gives: the body is passed on as it arrives, and cannot be sent again.
+    Challenge,
     /// The request cannot be signed, for the reason that the caller gets. It has nothing of the request.
     Refused(&'static str),
 }

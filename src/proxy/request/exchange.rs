@@ -108,6 +108,10 @@ impl Request<'_> {
                 self.rewrite_request(buffer)?;
                 self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
             }
+            NotSigned::NeedsChallenge => {
+                self.learn_challenge(&buffer.filled()[..self.head_length]).await;
+                self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
+            }
             NotSigned::Refused(why) => return Err(ProxyError::refused(why).into()),
         }
         if out.is_empty() {

@@ -8,6 +8,7 @@
 //! send         sends a request and waits for the response; sends it again after a lost connection
 //! failover     connects to another URL of the upstream
 //! rewrite      writes and signs the head again
+//! challenge    asks for the challenge of the upstream before a large body
 //! signed_body  reads the body of a request whose credential signs it
 //! caller_urls  how the URLs in a response are rewritten
 //! state        the request in flight
@@ -27,6 +28,7 @@ pub(super) mod audit;
 pub(super) mod authorize;
 pub(super) mod caller;
 mod caller_urls;
+mod challenge;
 mod condition;
 mod destination;
 pub(super) mod exchange;

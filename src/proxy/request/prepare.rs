@@ -50,6 +50,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) body: Option<&'a [u8]>,
     /// Whether Sidekey has answered `Expect: 100-continue`.
     pub(crate) is_expect_answered: bool,
+    /// Whether the upstream was asked for its challenge, or need not be.
+    pub(crate) is_challenged: bool,
     /// Whether the caller's connection is HTTP/2.
     pub(crate) is_http2: bool,
     /// The token of the caller, if an earlier attempt read it.
@@ -66,6 +68,7 @@ impl Attempt<'_> {
         span: SpanSource::Start,
         body: None,
         is_expect_answered: false,
+        is_challenged: false,
         is_http2: false,
         subject: None,
         caller: Identified::NotYet,
@@ -95,6 +98,8 @@ pub(crate) enum NotSigned {
         /// The limit in bytes.
         max: usize,
     },
+    /// The upstream is asked for its challenge first, because the body cannot be sent again.
+    NeedsChallenge,
     /// The credential cannot sign this request, for the reason that the caller gets.
     Refused(&'static str),
 }
@@ -412,6 +417,8 @@ fn sign(
             length: head.meta.body.length(),
         }) {
             BodyNeed::None => OutboundBody::Streaming,
+            BodyNeed::Challenge if attempt.is_challenged => OutboundBody::Streaming,
+            BodyNeed::Challenge => return Err(NotSigned::NeedsChallenge),
             BodyNeed::Complete { max } => return Err(NotSigned::NeedsBody { max }),
             BodyNeed::Rewrite { max } => return Err(NotSigned::NeedsRewrite { max }),
             BodyNeed::Refused(why) => return Err(NotSigned::Refused(why)),

@@ -24,6 +24,7 @@ impl Request<'_> {
             span: SpanSource::Existing(self.span.as_deref()),
             body: body.map(SignedBody::content),
             is_expect_answered: body.is_some_and(SignedBody::is_expect_answered),
+            is_challenged: true,
             is_http2: self.protocol_requirements.downstream_http2,
             subject: self.subject.as_deref(),
             caller: Identified::As(self.caller.and_then(|caller| caller.id)),
@@ -35,7 +36,12 @@ impl Request<'_> {
         match prepared.signed {
             Ok(version) => self.used = version,
             Err(NotSigned::Refused(why)) => return Err(ProxyError::refused(why)),
-            Err(NotSigned::NotReady | NotSigned::NeedsBody { .. } | NotSigned::NeedsRewrite { .. }) => {}
+            Err(
+                NotSigned::NotReady
+                | NotSigned::NeedsBody { .. }
+                | NotSigned::NeedsRewrite { .. }
+                | NotSigned::NeedsChallenge,
+            ) => {}
         }
         Ok(())
     }

@@ -177,21 +177,45 @@ async fn digest_answers_no_other_realm_and_no_weaker_hash() {
 }
 
 #[tokio::test]
-async fn digest_learns_from_a_request_that_is_too_large_to_repeat() {
+async fn digest_asks_for_the_challenge_before_a_large_body() {
     let upstream = MockUpstream::plain().await;
     upstream.respond_with(|request| {
-        let is_right = is_right(request, "r", "SHA-256");
-        if is_right {
-            MockResponse::ok("ok")
+        if is_right(request, "r", "SHA-256") {
+            MockResponse::ok(request.body.len().to_string())
         } else {
             unauthorized(&challenge("r", 1, ", algorithm=SHA-256"))
         }
     });
     let sidekey = Sidekey::serving(&service(&upstream.url(), "")).start_ready().await;
-    let upload = || Request::post(sidekey.url("/api/a"), "x".repeat(200_000));
-    assert_eq!(upload().send().await.status, 401, "its body is gone");
-    assert_eq!(upload().send().await.status, 200, "the challenge is known now");
-    assert_eq!(upstream.request_count(), 2);
+    let upload = || Request::post(sidekey.url("/api/a?b"), "x".repeat(200_000)).header("X-Own", "1");
+    assert_eq!(upload().send().await.text(), "200000");
+    assert_eq!(upload().chunked(10_000).send().await.text(), "200000");
+    let seen = upstream.requests();
+    let sent: Vec<_> = seen.iter().map(|request| (request.method.as_str(), request.body.len())).collect();
+    assert_eq!(sent, [("HEAD", 0), ("POST", 200_000), ("POST", 200_000)], "the nonce is fresh");
+    assert_eq!(
+        (seen[0].target.as_str(), seen[0].header("authorization"), seen[0].header("x-own")),
+        ("/base/a?b", None, None)
+    );
+}
+
+#[tokio::test]
+async fn digest_asks_for_no_challenge_that_rules_or_settings_exclude() {
+    for more in [", allow: [POST /**]", ", retry_on_401: false"] {
+        let upstream = MockUpstream::plain().await;
+        upstream.respond_with(|request| {
+            if is_right(request, "r", "SHA-256") {
+                MockResponse::ok("ok")
+            } else {
+                unauthorized(&challenge("r", 1, ", algorithm=SHA-256"))
+            }
+        });
+        let services = service(&upstream.url(), "").replace(" } }", &format!(" }}{more} }}"));
+        let sidekey = Sidekey::serving(&services).start_ready().await;
+        let upload = || Request::post(sidekey.url("/api/a"), "x".repeat(200_000));
+        assert_eq!(upload().send().await.status, 401, "{more}: its body is gone");
+        assert!(upstream.requests().iter().all(|request| request.method == "POST"), "{more}");
+    }
 }
 
 #[tokio::test]

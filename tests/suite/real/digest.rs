@@ -36,6 +36,17 @@ async fn apache_gets_one_request_without_an_answer() {
 }
 
 #[tokio::test]
+async fn apache_accepts_a_large_upload_as_the_first_request() {
+    let apache = Apache::start("").await;
+    let sidekey = Sidekey::serving(&service(&apache, "")).start_ready().await;
+    let body = "x".repeat(3_000_000);
+    let put = Request::new("PUT", sidekey.url("/store/large")).body(body.clone()).send().await;
+    assert_eq!(put.status, 201, "{}", apache.log());
+    assert_eq!(apache.stored("large"), body.as_bytes());
+    assert_seen(&apache, "401 HEAD, 201 PUT").await;
+}
+
+#[tokio::test]
 async fn apache_nonce_that_is_stale_is_replaced_unnoticed() {
     let apache = Apache::start("AuthDigestNonceLifetime 1").await;
     let sidekey = Sidekey::serving(&service(&apache, ", realm: the store")).start_ready().await;

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -12,10 +13,14 @@ use zeroize::Zeroizing;
 
 use super::answer::User;
 use super::challenge::DigestChallenge;
+use crate::net::deadline::{AtomicDeadline, Tick};
 use crate::secret::hex;
 
 /// The limit on challenges that are kept: the URLs of a service, times realms.
 const MAX_CHALLENGES: usize = 16;
+
+/// How long a nonce counts as fresh: less than servers keep one, which is 30 seconds at least, and five minutes with Apache.
+const FRESH_TIME: Duration = Duration::from_secs(20);
 
 /// Identifiers count up to this and start again, so that they fit into a version.
 const MAX_ID: u32 = 1 << 28;
@@ -33,6 +38,8 @@ pub(super) struct Learnt {
     keys: [OnceLock<Zeroizing<String>>; 2],
     count: AtomicU64,
     accepted: AtomicBool,
+    /// Until then the nonce is likely to be accepted.
+    fresh_until: AtomicDeadline,
 }
 
 impl Learnt {
@@ -56,6 +63,12 @@ impl Learnt {
         if !self.is_accepted() {
             self.accepted.store(true, Ordering::Relaxed);
         }
+        self.fresh_until.set(Tick::now() + FRESH_TIME);
+    }
+
+    /// Whether the server gave the nonce, or accepted it, a moment ago.
+    fn is_fresh(&self) -> bool {
+        self.fresh_until.get().is_some_and(|until| Tick::now() < until)
     }
 
     /// The longest prefix of `path` that the challenge is for; `None` if it is for others.
@@ -91,6 +104,11 @@ impl Challenges {
         best.map(|(_, learnt)| learnt.clone())
     }
 
+    /// Whether a request to this server is likely to be answered with a nonce that it accepts.
+    pub(super) fn are_fresh(&self, origin: &str) -> bool {
+        self.all.load().iter().any(|learnt| learnt.origin == origin && learnt.is_fresh())
+    }
+
     /// The challenge with this identifier, unless it was replaced.
     pub(super) fn by_id(&self, id: u32) -> Option<Arc<Learnt>> {
         self.all.load().iter().find(|learnt| learnt.id == id).cloned()
@@ -110,7 +128,9 @@ impl Challenges {
             keys: Default::default(),
             count: AtomicU64::new(0),
             accepted: AtomicBool::new(false),
+            fresh_until: AtomicDeadline::off(),
         });
+        new.fresh_until.set(Tick::now() + FRESH_TIME);
         self.all.rcu(|all| {
             let is_same = |known: &&Arc<Learnt>| {
                 known.origin == new.origin && known.challenge.realm == new.challenge.realm

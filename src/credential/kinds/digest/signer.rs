@@ -8,6 +8,9 @@
 //! | a nonce that was never accepted | 401 | the password is wrong; the response is passed on, or `previous` is tried |
 //! | a nonce | any other, `nextnonce` in `Authentication-Info` | the next request uses that nonce |
 //!
+//! A body that is too large to be sent again comes after a request without one (HEAD), unless a nonce was learnt or accepted a moment
+//! ago.
+//!
 //! A request is sent again once for a new nonce, so that a wrong password never makes a loop.
 
 use std::sync::Arc;
@@ -134,7 +137,8 @@ impl Signer for DigestSigner {
     fn body(&self, body: &PendingBody<'_>) -> BodyNeed {
         match body.length {
             Some(length) if length <= MAX_HELD_BODY as u64 => BodyNeed::Complete { max: MAX_HELD_BODY },
-            _ => BodyNeed::None,
+            _ if self.shared.challenges.are_fresh(body.origin) => BodyNeed::None,
+            _ => BodyNeed::Challenge,
         }
     }
 
