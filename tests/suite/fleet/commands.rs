@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::setup::{KEY, Provider, client_credentials, config, shared, start};
-use crate::harness::{Login, Redis, Request, Sidekey, assert_eventually};
+use super::setup::{KEY, Provider, REFRESH, client_credentials, config, shared, start};
+use crate::harness::{Login, MockUpstream, Redis, Request, Sidekey, assert_eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_online_reports_the_store() {
@@ -62,24 +62,66 @@ async fn test_of_a_service_uses_the_token_of_the_fleet() {
     );
 }
 
+/// The credential of a person who logs in.
+fn person(endpoint: &MockUpstream) -> String {
+    format!(
+        "type: oauth2, grant_type: authorization_code, authorization_url: 'https://login.example.com/authorize', token_url: '{}', \
+         client_id: me, client_secret: s3cret-CANARY",
+        endpoint.url()
+    )
+}
+
+/// The person logs in, with the configuration of a process.
+async fn log_in(process: &Sidekey) {
+    let mut login = Login::start(process, &["api"]);
+    login.call_back(&[("code", "the-code-CANARY")]).await;
+    assert_eq!(login.ended().await, 0, "{}", login.output());
+    assert!(!login.output().contains("CANARY"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn login_during_a_token_request_is_not_overwritten() {
+    let (provider, redis) = (Provider::new(Duration::from_secs(3600)), Redis::start(&[]).await);
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    let process = start(&config(&shared(&redis), &upstream, &person(&endpoint)), 1).await.remove(0);
+    log_in(&process).await;
+    process.ready().await;
+    // A token request is on its way, and its answer comes after a new login.
+    provider.state.lock().delay = Duration::from_secs(5);
+    let requests = provider.requests();
+    provider.revoke_all();
+    let url = process.url("/api/x");
+    let rejected = tokio::spawn(async move { Request::get(url).send().await });
+    assert_eventually(Duration::from_secs(20), "a token is requested", async || {
+        provider.requests() > requests
+    })
+    .await;
+    provider.state.lock().delay = Duration::ZERO;
+    log_in(&process).await;
+    let of_login = format!("refresh_token={REFRESH}-{}", provider.issued());
+    rejected.await.unwrap();
+    let is_used = async || {
+        endpoint.requests().iter().any(|request| String::from_utf8_lossy(&request.body).contains(&of_login))
+    };
+    assert_eventually(Duration::from_secs(20), "the refresh token of the login is used", is_used).await;
+    assert_eventually(Duration::from_secs(20), "there is a token", async || {
+        process.get("/api/x").await.status == 200
+    })
+    .await;
+    assert_eq!(process.metric("sidekey_shared_writes_lost_total", &[]).await, Some(1.0));
+    assert_eq!(provider.state.lock().reused, Vec::<String>::new());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn login_is_that_of_the_whole_fleet() {
     let (provider, redis) = (Provider::new(Duration::from_secs(3600)), Redis::start(&[]).await);
     let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
-    let auth = format!(
-        "type: oauth2, grant_type: authorization_code, authorization_url: 'https://login.example.com/authorize', token_url: '{}', \
-         client_id: me, client_secret: s3cret-CANARY",
-        endpoint.url()
-    );
-    let processes = start(&config(&shared(&redis), &upstream, &auth), 3).await;
+    let processes = start(&config(&shared(&redis), &upstream, &person(&endpoint)), 3).await;
     for process in &processes {
         process.logged_like("token not obtained: no login yet").await;
     }
     for round in 1..=2 {
-        let mut login = Login::start(&processes[0], &["api"]);
-        login.call_back(&[("code", "the-code-CANARY")]).await;
-        assert_eq!(login.ended().await, 0, "{}", login.output());
-        assert!(!login.output().contains("CANARY"));
+        log_in(&processes[0]).await;
         let requests = round * 2;
         for process in &processes {
             let has_it =

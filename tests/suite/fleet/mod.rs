@@ -4,6 +4,7 @@
 mod access_tokens;
 mod commands;
 mod documented;
+mod failovers;
 mod faults;
 mod kinds;
 mod large;

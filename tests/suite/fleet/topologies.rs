@@ -1,9 +1,9 @@
-//! Stores of several servers: a primary that sentinels watch over, and a cluster. They replace a server that fails.
+//! Stores of several servers: a primary that sentinels watch over, and a cluster; and Valkey.
 
 use std::time::Duration;
 
 use super::documented::user_rule;
-use super::setup::{Callers, KEY, Provider, client_credentials, config, next_holder, refresh_token, start};
+use super::setup::{KEY, Provider, client_credentials, config, start};
 use crate::harness::{Pki, Redis, RedisCluster, RedisSentinels, Sidekey, StoreServer, assert_eventually};
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -135,106 +135,4 @@ async fn check(shared: &str) -> (bool, String) {
     std::fs::write(&file, config(shared, &upstream, &client_credentials(&endpoint))).unwrap();
     let output = Sidekey::command(&["check", "--online", "--config", file.to_str().unwrap()], &[]).await;
     (output.status.success(), String::from_utf8(output.stdout).unwrap())
-}
-
-/// The generation of the one record that a server has.
-async fn generation(server: &Redis) -> u64 {
-    let keys = server.keys("{sidekey}:*:r").await;
-    server
-        .cli(&["HGET", keys.first().map_or("", String::as_str), "g"])
-        .await
-        .trim()
-        .parse()
-        .unwrap_or_default()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn failover_that_loses_a_write_loses_no_grant() {
-    let store = RedisSentinels::start(StoreServer::Redis, None).await;
-    let provider = Provider::new(Duration::from_secs(30));
-    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
-    provider.state.lock().delay = Duration::from_millis(1500);
-    let processes = start(&config(&store.shared(KEY), &upstream, &refresh_token(&endpoint)), 6).await;
-    for process in &processes {
-        process.ready().await;
-    }
-    let callers = Callers::of(&processes);
-    let (primary, replica) = (&store.servers[0], &store.servers[1]);
-    let before = generation(primary).await;
-    next_holder(&provider, &endpoint, &processes).await;
-    // The replica gets nothing any more. The answer of the provider is written to the primary alone, which is stopped then.
-    replica.freeze(true);
-    primary.cli(&["CLIENT", "KILL", "TYPE", "replica"]).await;
-    assert_eventually(WAIT, "the record is written", async || generation(primary).await > before).await;
-    primary.freeze(true);
-    replica.freeze(false);
-    store.is_primary(1).await;
-    assert_eventually(WAIT, "the fleet gives the store what it has lost", async || {
-        generation(replica).await > before
-    })
-    .await;
-    for process in &processes {
-        let up = async || process.metric("sidekey_shared_store_up", &[]).await == Some(1.0);
-        assert_eventually(WAIT, "the store is up", up).await;
-        process.logged("shared store has another primary").await;
-    }
-    // It goes on without knowing that it was replaced.
-    primary.freeze(false);
-    let issued = provider.issued();
-    assert_eventually(WAIT, "one more token is issued", async || provider.issued() > issued).await;
-    assert_eq!(callers.stop().await, Vec::<String>::new(), "no request failed");
-    let state = provider.state.lock();
-    assert_eq!((&state.reused, state.requests), (&Vec::new(), state.issued.len()), "no grant was lost");
-    // The first one, and one for each of two expiries.
-    assert_eq!(state.requests, 3);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn replaced_primary_is_not_asked_about_a_refresh_token() {
-    let store = RedisSentinels::start(StoreServer::Redis, None).await;
-    let provider = Provider::new(HOUR);
-    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
-    let config = config(&store.shared(KEY), &upstream, &refresh_token(&endpoint));
-    let first = start(&config, 1).await.remove(0);
-    first.ready().await;
-    first.logged("shared store connected").await;
-    // While the first process has nothing to ask, its primary is replaced, and another process spends the refresh token.
-    store.servers[0].freeze(true);
-    store.is_primary(1).await;
-    let second = start(&config, 1).await.remove(0);
-    second.ready().await;
-    provider.revoke_all();
-    assert_eq!(second.get("/api/x").await.status, 200);
-    assert_eq!(provider.issued(), 2);
-    // The old primary goes on, with the old refresh token.
-    store.servers[0].freeze(false);
-    assert_eq!(first.get("/api/x").await.status, 200);
-    let state = provider.state.lock();
-    assert_eq!((&state.reused, state.requests), (&Vec::new(), state.issued.len()), "no grant was lost");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn cluster_that_replaces_a_primary_is_followed() {
-    let store = RedisCluster::start(StoreServer::Redis, None, true).await;
-    let provider = Provider::new(Duration::from_secs(30));
-    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
-    let processes = start(&config(&store.shared(KEY), &upstream, &refresh_token(&endpoint)), 4).await;
-    for process in &processes {
-        process.ready().await;
-    }
-    let callers = Callers::of(&processes);
-    let at = store.node_of_records().await;
-    store.nodes[at].freeze(true);
-    assert_eventually(WAIT, "the replica is a primary", async || {
-        store.nodes[at + 3].info("role").await.as_deref() == Some("master")
-    })
-    .await;
-    for process in &processes {
-        process.logged("shared store has another primary").await;
-    }
-    let issued = provider.issued();
-    assert_eventually(WAIT, "two more tokens are issued", async || provider.issued() >= issued + 2).await;
-    assert_eq!(callers.stop().await, Vec::<String>::new(), "no request failed");
-    let state = provider.state.lock();
-    assert_eq!((&state.reused, state.requests), (&Vec::new(), state.issued.len()), "no grant was lost");
 }

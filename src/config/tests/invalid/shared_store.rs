@@ -80,6 +80,14 @@ services:
 ",
     ),
     (
+        "shared with the same server twice",
+        "
+shared: { url: [rediss://a.example, 'rediss://a.example:26379'], sentinel: { master: a }, key: { env: SECRET } }
+services:
+  mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } }
+",
+    ),
+    (
         "shared with a list of no server, and sentinels without a name",
         "
 shared: { url: [], sentinel: {}, key: { env: SECRET } }
