@@ -10,6 +10,7 @@
 //! services          configuration -> services at run time
 //! refreshers        the refreshers of their tokens, shared by services and kept over reloads
 //! listeners         configuration -> open sockets
+//! responsive        whether the workers work, for a watchdog
 //! worker            one thread that serves them
 //! accept            the accept loop of TCP: the only file that names pingora
 //! accept_unix       the accept loop of Unix sockets
@@ -40,6 +41,7 @@ mod problems;
 mod reachability;
 mod reconfigure;
 mod refreshers;
+mod responsive;
 mod restart_only;
 mod services;
 mod shutdown;

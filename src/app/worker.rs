@@ -70,6 +70,11 @@ impl Worker {
         });
     }
 
+    /// Resolves when the event loop has turned.
+    pub(super) fn turn(&self) -> tokio::task::JoinHandle<()> {
+        self.runtime.spawn(async {})
+    }
+
     /// Ends the thread with everything that still runs on it.
     pub(super) fn end(self) {
         let _ = self.end.send(());

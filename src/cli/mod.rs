@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! command     the subcommands, and the way to each of them
-//! run serve restrict upgrade sd_notify
+//! run serve restrict upgrade sd_notify watchdog
 //! exec/         a command behind a Sidekey of its own
 //! check/ test explain hash_key login ca demo probe schema completions man
 //! inject/       the sidecar in manifests of Kubernetes
@@ -45,6 +45,7 @@ mod show;
 mod status;
 mod test;
 mod upgrade;
+mod watchdog;
 mod webhook;
 
 pub use command::main;

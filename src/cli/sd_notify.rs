@@ -26,6 +26,11 @@ pub(super) fn reloaded(is_applied: bool) {
     notify(&format!("READY=1\nSTATUS={status}"));
 }
 
+/// The process works (`WatchdogSec=`).
+pub(super) fn watchdog() {
+    notify("WATCHDOG=1");
+}
+
 /// The process shuts down.
 pub(super) fn stopping() {
     notify("STOPPING=1");

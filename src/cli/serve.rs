@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
-use super::{sd_notify, upgrade};
+use super::{sd_notify, upgrade, watchdog};
 use crate::app;
 use crate::app::App;
 use crate::config::Config;
@@ -60,8 +60,10 @@ impl Server {
     /// Serves until a signal or a new process ends it, then drains.
     pub(super) async fn run(mut self) {
         sd_notify::ready();
+        let mut watchdog = Box::pin(watchdog::notify(&self.app));
         let signal = loop {
             tokio::select! {
+                () = &mut watchdog => {}
                 () = self.quit.notified() => break None,
                 () = &mut self.replaced => {
                     tracing::info!("replaced by a new process");
@@ -77,6 +79,7 @@ impl Server {
             Some(name) => tracing::info!(signal = name, "received {name}, shutting down"),
             None => tracing::info!("received POST /quit, shutting down"),
         }
+        drop(watchdog);
         sd_notify::stopping();
         if signal.is_some() {
             self.wait().await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::oneshot;
 
+use super::watchdog::WATCHDOG_PID;
 use crate::app::App;
 use crate::config::Config;
 use crate::net::fd_transfer;
@@ -76,7 +77,9 @@ pub(super) fn spawn_new_process() {
     let mut arguments = std::env::args_os();
     let Some(program) = arguments.next() else { return };
     let arguments: Vec<_> = arguments.filter(|argument| argument != "--upgrade").collect();
-    match std::process::Command::new(&program).args(arguments).arg("--upgrade").spawn() {
+    let mut command = std::process::Command::new(&program);
+    command.args(arguments).arg("--upgrade").env_remove(WATCHDOG_PID);
+    match command.spawn() {
         Ok(mut child) => {
             tracing::info!(process.id = child.id(), "started a new process to take over");
             // Waited for, so that one that fails does not stay a zombie.

@@ -25,7 +25,8 @@ fn units() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("sidekey.service.d")).unwrap();
     for name in ["sidekey.service", "sidekey.socket", DROP_IN] {
-        let text = unit(name).replace("/usr/local/bin/sidekey", env!("CARGO_BIN_EXE_sidekey"));
+        let program = concat!("ExecStart=", env!("CARGO_BIN_EXE_sidekey"), " run");
+        let text = unit(name).replace("ExecStart=sidekey run", program);
         std::fs::write(dir.path().join(name), text).unwrap();
     }
     dir
