@@ -1,11 +1,12 @@
 # Every task of this repository. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build fmt schema providers clean lint test-fast test test-deps perf-check check fuzz bench audit image screenshots
+.PHONY: help run build fmt schema providers clean lint test-fast test test-deps perf-check check fuzz bench audit image release release-deps \
+	release-check screenshots
 
 # Tests that need other software than the Rust toolchain, curl and openssl (`make test-deps` installs it).
 # Each word is a part of the path of a test, as `cargo test -- --skip` takes it.
-REAL_SOFTWARE := real:: deploy:: \
+REAL_SOFTWARE := real:: deploy:: release:: \
 	admin::status_page admin_refresh_fetches_a_new_token admin_refresh_recovers_service_without_token \
 	admin_test_calls_upstream_once_and_explains api_reloads_configuration \
 	api_shows_each_service_state_with_cause_and_advice openapi_document_describes_every_response \
@@ -19,7 +20,7 @@ REAL_SOFTWARE := real:: deploy:: \
 FUZZ_SECONDS ?= 10
 
 help: ## List the tasks
-	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 ##@ Start here (no root, no other software)
 
@@ -77,6 +78,15 @@ bench: ## Benchmarks beside other proxies (installs those; Debian)
 
 image: ## The container image (podman, docker or buildah)
 	./scripts/image
+
+release: release-deps ## Archive, packages, image, SBOM and checksums, in target/release-artefacts
+	./scripts/release
+
+release-deps: ## Install the tools that make a release (Debian, crates.io)
+	./scripts/release-deps
+
+release-check: release-deps ## The same twice, in two folders, and compared byte by byte: an hour
+	./scripts/release-check
 
 screenshots: ## The pictures of the documentation, by the tests of the status page (after test-deps)
 	SIDEKEY_PICTURES=$(CURDIR)/docs/images cargo test --test suite status_page_newcomer

@@ -60,8 +60,8 @@ pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
     AiohttpApi, Alertmanager, Apache, ApiAnswer, Browser, Caddy, Curl, CurlResponse, CurlSession, Django,
-    DockerRegistry, GitServer, GoClient, GrpcServer, Httpbin, ISSUER, Kubernetes, Moto, Nghttpd, Nginx,
-    OidcProvider, OpenBao, Prometheus, Redis, RedisCluster, RedisSentinels, Settings, SignedRequest,
+    DockerRegistry, GitServer, GoClient, GrpcServer, Httpbin, ISSUER, Kubernetes, Machine, Moto, Nghttpd,
+    Nginx, OidcProvider, OpenBao, Prometheus, Redis, RedisCluster, RedisSentinels, Settings, SignedRequest,
     StoreServer, containers, git, grpc_calls, http_signatures_verify, http2_websocket, httpx_calls,
     installed, java_calls, jose_sign, jose_verify, node_clients, openapi_holds, openssl, otlp_decode,
     promtool_check_metrics, python_clients, python_requests, tool,

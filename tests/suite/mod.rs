@@ -18,6 +18,7 @@ mod presets;
 mod process;
 mod promises;
 mod real;
+mod release;
 mod reload;
 mod teams;
 mod trust;

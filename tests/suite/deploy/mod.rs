@@ -3,7 +3,7 @@
 mod alerts;
 mod drill;
 mod grafana;
-mod image;
+pub mod image;
 mod inject_corpus;
 mod kubernetes;
 mod outage;

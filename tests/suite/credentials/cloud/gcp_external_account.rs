@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::super::aws_sigv4;
 use super::setup::{bearer, command, form, now, unsigned, why_not_ready};
 use crate::harness::{
-    MockResponse, MockUpstream, RecordedRequest, Request, Sidekey, TIMEOUT, assert_eventually,
-    jose_sign, jose_verify, openssl,
+    MockResponse, MockUpstream, RecordedRequest, Request, Sidekey, TIMEOUT, assert_eventually, jose_sign,
+    jose_verify, openssl,
 };
 
 const AUDIENCE: &str =

@@ -1,11 +1,9 @@
 //! deploy/Dockerfile and scripts/image: the image is built, inspected, and run as a cluster would run it.
 
-use std::env;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -13,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::podman::{Podman, succeed};
+use super::static_binary::static_binary;
 use crate::harness::{MockUpstream, Pki, Request, assert_eventually, tool};
 
 const IMAGE: &str = "localhost/sidekey:test";
@@ -148,39 +147,6 @@ fn build_image(podman: &Podman) {
     let mut script = podman.environment(root().join("scripts/image"));
     script.arg("--binary").arg(static_binary()).args(["--tag", IMAGE, "--engine"]).arg(tool("podman"));
     succeed(script.arg("--").args(podman.flags()));
-}
-
-/// The program under test, linked again: static, as the image needs it.
-///
-/// `--examples` asks for the features of the dev-dependencies, so that every dependency is the one that this
-/// test's own build has made; only the last crate is compiled, and `--emit` leaves the tested program as it
-/// is.
-fn static_binary() -> &'static Path {
-    static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_BIN_EXE_sidekey")).parent().unwrap();
-        let profile = folder.file_name().unwrap().to_str().unwrap();
-        let binary = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sidekey-static");
-        let mut cargo = Command::new(env!("CARGO"));
-        // Cargo describes this package to its tests; ring's build script would see a change and build again.
-        for (name, _) in env::vars_os() {
-            if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| name.to_string_lossy().starts_with(own)) {
-                cargo.env_remove(name);
-            }
-        }
-        succeed(
-            cargo
-                .current_dir(root())
-                .args(["rustc", "--locked", "--bin", "sidekey", "--examples"])
-                .args(["--profile", if profile == "debug" { "dev" } else { profile }])
-                .arg("--target-dir")
-                .arg(folder.parent().unwrap())
-                .args(["--", "-C", "target-feature=+crt-static", "-C", "strip=symbols"])
-                .arg("--emit")
-                .arg(format!("link={}", binary.display())),
-        );
-        binary
-    })
 }
 
 fn root() -> &'static Path {

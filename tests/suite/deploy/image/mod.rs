@@ -2,3 +2,7 @@
 
 mod container;
 mod podman;
+mod static_binary;
+
+pub use podman::succeed;
+pub use static_binary::static_binary;
