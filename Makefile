@@ -1,7 +1,7 @@
 # Every task of this repository. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build fmt schema providers clean lint test-fast test test-deps perf-check check fuzz bench audit image release release-deps \
+.PHONY: help run build fmt schema providers clean lint test-fast test test-deps perf-check check fuzz bench audit image docs release release-deps \
 	release-check screenshots
 
 # Tests that need other software than the Rust toolchain, curl and openssl (`make test-deps` installs it).
@@ -78,6 +78,9 @@ bench: ## Benchmarks beside other proxies (installs those; Debian)
 
 image: ## The container image (podman, docker or buildah)
 	./scripts/image
+
+docs: ## The documentation as a site, in target/site/html (installs mdBook below target/)
+	./scripts/docs
 
 release: release-deps ## Archive, packages, image, SBOM and checksums, in target/release-artefacts
 	./scripts/release
