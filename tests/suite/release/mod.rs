@@ -4,6 +4,8 @@ mod admin_api;
 mod artefacts;
 mod contents;
 mod exit_codes;
+mod forge;
+mod oss_fuzz;
 mod packages;
 mod pages;
 mod reproducible;
