@@ -75,14 +75,13 @@ impl Server {
                 _ = self.signals.hangup.recv() => reload(&self.app),
             }
         };
-        match signal {
-            Some(name) => tracing::info!(signal = name, "received {name}, shutting down"),
-            None => tracing::info!("received POST /quit, shutting down"),
-        }
         drop(watchdog);
         sd_notify::stopping();
-        if signal.is_some() {
+        if let Some(name) = signal {
+            tracing::info!(signal = name, "received {name}, shutting down");
             self.wait().await;
+        } else {
+            tracing::info!("received POST /quit, shutting down");
         }
         // A second signal ends the process at once.
         tokio::select! {

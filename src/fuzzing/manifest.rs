@@ -19,7 +19,8 @@ pub fn manifest(input: &[u8]) {
     let injected = match inject(text, &settings) {
         Ok(injected) => injected,
         Err(error) => {
-            let lines = text.split('\n').count();
+            // YAML 1.1 has five line breaks.
+            let lines = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
             assert!((1..=lines + 1).contains(&error.line), "{error} in {lines} lines");
             return;
         }

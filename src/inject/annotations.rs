@@ -158,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    fn asked(pod: Value) -> Result<Asked, String> {
+    fn asked(pod: &Value) -> Result<Asked, String> {
         read(&Settings::default(), [pod.as_object()]).map_err(|error| error.to_string())
     }
 
@@ -182,11 +182,11 @@ mod tests {
         ];
         assert_eq!(values.map(|(name, _)| name), ANNOTATIONS.map(|annotation| annotation.name));
         for (name, value) in values {
-            let settings = asked(json!({format!("{PREFIX}{name}"): value})).unwrap().settings;
+            let settings = asked(&json!({format!("{PREFIX}{name}"): value})).unwrap().settings;
             assert_ne!(settings, Settings::default(), "{name}");
         }
         let all = values.map(|(name, value)| (format!("{PREFIX}{name}"), json!(value)));
-        let settings = asked(Value::Object(all.into_iter().collect())).unwrap().settings;
+        let settings = asked(&Value::Object(all.into_iter().collect())).unwrap().settings;
         assert_eq!((settings.port, settings.admin_port), (15001, 15090));
         assert_eq!(settings.wait_before_exit, Some(Duration::from_secs(5)));
         assert_eq!(settings.secrets.len(), 2);
@@ -211,18 +211,18 @@ mod tests {
             ("port", "0"),
             ("admin-port", "70000"),
         ] {
-            let error = asked(json!({format!("{PREFIX}{name}"): value})).unwrap_err();
+            let error = asked(&json!({format!("{PREFIX}{name}"): value})).unwrap_err();
             assert!(error.starts_with(&format!("annotation `{PREFIX}{name}`: ")), "{error}");
         }
-        let error = asked(json!({"sidekey.io/proxy-env": true})).unwrap_err();
+        let error = asked(&json!({"sidekey.io/proxy-env": true})).unwrap_err();
         assert_eq!(error, "annotation `sidekey.io/proxy-env`: must be a text: write it in quotes");
     }
 
     #[test]
     fn unknown_annotation_is_an_error_with_the_nearest_name() {
-        let error = asked(json!({"sidekey.io/secret": "a"})).unwrap_err();
+        let error = asked(&json!({"sidekey.io/secret": "a"})).unwrap_err();
         assert!(error.contains("unknown") && error.contains("`secrets`"), "{error}");
-        assert!(asked(json!({"example.com/secret": 1})).is_ok());
+        assert!(asked(&json!({"example.com/secret": 1})).is_ok());
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub(in crate::cli) fn inject(args: &Args) -> ExitCode {
         }
     }
     if !errors.is_empty() {
-        eprint!("{}nothing was written\n", errors.concat());
+        eprintln!("{}nothing was written", errors.concat());
         return ExitCode::FAILURE;
     }
     let written = if args.check {

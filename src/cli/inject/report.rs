@@ -36,7 +36,7 @@ impl Report {
     pub(super) fn text(&self, restore: bool) -> String {
         let done = if restore { "restored" } else { "injected" };
         let sum = format!("{} {done}, {} not", self.changed, self.unchanged);
-        let lines = self.lines.iter().map(String::as_str).chain([sum.as_str()]);
-        lines.map(|line| format!("{line}\n")).collect()
+        let lines = self.lines.iter().map(String::as_str);
+        lines.chain([sum.as_str(), ""]).collect::<Vec<_>>().join("\n")
     }
 }

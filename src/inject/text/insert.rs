@@ -42,7 +42,9 @@ impl Layout<'_> {
             }
             (Shape::Map { is_flow, entries }, Operation::Add { .. }) => match parent.node.entry(&key) {
                 Some(entry) => self.fill(entry, &key, *is_flow, &value),
-                None if *is_flow => self.add_to_flow(entries.first()?.start, &self.flow_entry(&key, &value)),
+                None if *is_flow => {
+                    Some(self.add_to_flow(entries.first()?.start, &self.flow_entry(&key, &value)))
+                }
                 None => {
                     let indent = self.column(entries.first()?.start);
                     let place = self.place_of_entry(parent, entries, position)?;
@@ -77,20 +79,19 @@ impl Layout<'_> {
         position: Position,
     ) -> Option<Edit> {
         let first = items.first()?;
-        let edit = match &list.node.shape {
-            Shape::List { is_flow: true, .. } => self.add_to_flow(first.range.start, &self.flow(value))?,
-            _ => {
-                // A list that is indented begins with its first dash.
-                let start = list.node.range.start;
-                let is_dash = self.text[start..].starts_with("- ") && start < first.range.start;
-                let dash = if is_dash { start } else { self.dash(first)? };
-                let place = match (position, list.entry) {
-                    (Position::AfterKey, Some(entry)) => self.below_key(entry, dash)?,
-                    _ if self.is_first(dash) => self.line_start(dash),
-                    _ => return None,
-                };
-                self.lines(place, &emit::block_item(value, self.column(dash)))
-            }
+        let edit = if matches!(list.node.shape, Shape::List { is_flow: true, .. }) {
+            self.add_to_flow(first.range.start, &self.flow(value))
+        } else {
+            // A list that is indented begins with its first dash.
+            let start = list.node.range.start;
+            let is_dash = self.text[start..].starts_with("- ") && start < first.range.start;
+            let dash = if is_dash { start } else { self.dash(first)? };
+            let place = match (position, list.entry) {
+                (Position::AfterKey, Some(entry)) => self.below_key(entry, dash)?,
+                _ if self.is_first(dash) => self.line_start(dash),
+                _ => return None,
+            };
+            self.lines(place, &emit::block_item(value, self.column(dash)))
         };
         Some(Edit { rank: -1, ..edit })
     }
@@ -122,12 +123,12 @@ impl Layout<'_> {
     }
 
     /// An entry or item before the first one between brackets.
-    fn add_to_flow(&self, first: usize, text: &str) -> Option<Edit> {
+    fn add_to_flow(&self, first: usize, text: &str) -> Edit {
         let before = &self.text[..first];
         let space = &before[before.trim_end().len()..];
         // The first one keeps the line that it has.
         let space = if space.contains('\n') { space } else { " " };
-        Some(Edit { range: first..first, text: format!("{text},{space}"), rank: 0 })
+        Edit { range: first..first, text: format!("{text},{space}"), rank: 0 }
     }
 
     /// Whole lines.

@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::super::settings::{NativeSidecar, ProxyEnv, Settings};
@@ -179,12 +181,10 @@ fn text_that_is_no_yaml_is_an_error_with_its_line() {
     assert!(inject(&"[".repeat(100_000), &Settings::default()).is_err());
     assert!(inject(&"{a: ".repeat(100_000), &Settings::default()).is_err());
     assert!(inject(&" ".repeat(MAX_SIZE + 1), &Settings::default()).is_err());
-    let bomb = "a: &a [x, x]\n".to_owned()
-        + &(1..40)
-            .map(|n| {
-                format!("b{n}: &b{n} [*{0}, *{0}]\n", if n == 1 { "a".into() } else { format!("b{}", n - 1) })
-            })
-            .collect::<String>();
+    let mut bomb = "b0: &b0 [x, x]\n".to_owned();
+    for n in 1..40 {
+        writeln!(bomb, "b{n}: &b{n} [*b{0}, *b{0}]", n - 1).unwrap();
+    }
     assert!(inject(&bomb, &Settings::default()).is_err());
 }
 
