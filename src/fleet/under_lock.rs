@@ -59,7 +59,7 @@ impl Shared {
     }
 
     /// Whether the refresh token may be spent now: the lock is mine, at the server that has the records. A primary that was replaced
-    /// while it was stopped does not know of it when it goes on, and would have an old refresh token.
+    /// while it was stopped has an old refresh token when it goes on.
     async fn may_spend(&self, call: &Call<'_>) -> Result<bool, StoreError> {
         Ok(self.store.is_current().await? && self.store.mark(&self.names, &call.nonce).await?)
     }

@@ -11,7 +11,7 @@ use crate::secret::Secret;
 
 /// The keys of `shared.sentinel`.
 pub(super) const SENTINEL: Keys = &[
-    Key::required("master", MASTER, "The name by which the sentinels know the primary."),
+    Key::required("master", MASTER, "The name of the primary at the sentinels."),
     Key::optional("username", Format::Text, "User at the sentinels."),
     Key::optional("password", SECRET, "Its password."),
     Key::optional("tls", TLS, "TLS toward the sentinels. Default: `tls` of the store."),
@@ -33,7 +33,7 @@ pub enum Topology {
 /// `shared.sentinel`: servers that watch over a primary and its replicas, and replace the primary if it fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentinel {
-    /// The name by which the sentinels know the primary.
+    /// The name of the primary at the sentinels.
     pub master: String,
     /// The user at the sentinels.
     pub username: Option<String>,

@@ -97,7 +97,7 @@ impl Primary {
         }
     }
 
-    /// Whether it is this server: more than half of those who can name it do.
+    /// Whether it is this server: more than half of the servers that can name it do.
     ///
     /// # Errors
     ///

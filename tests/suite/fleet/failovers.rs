@@ -49,7 +49,7 @@ async fn failover_that_loses_a_write_loses_no_grant() {
         assert_eventually(WAIT, "the store is up", up).await;
         process.logged("shared store has another primary").await;
     }
-    // It goes on without knowing that it was replaced.
+    // It goes on as the primary that it was.
     primary.freeze(false);
     let issued = provider.issued();
     assert_eventually(WAIT, "one more token is issued", async || provider.issued() > issued).await;

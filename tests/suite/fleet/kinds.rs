@@ -1,4 +1,4 @@
-//! Credentials other than OAuth2 tokens: each is requested once for the fleet, and nobody can read it in the store.
+//! Credentials other than OAuth2 tokens: each is requested once for the fleet, and the store shows nothing of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -51,7 +51,7 @@ async fn real_provider_sees_each_refresh_token_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refusal_that_came_late_is_not_believed() {
+async fn refusal_after_a_new_login_ends_no_grant() {
     let (pki, redis, upstream) = (Pki::new(), Redis::start(&[]).await, MockUpstream::plain().await);
     let oidc = OidcProvider::issuing(&pki, 3600).await;
     // The token requests of one process can be held up.
