@@ -75,7 +75,7 @@ async fn edit_names_a_secret_of_a_store() {
     let stored = "type: bearer, token: { vault: { path: secret/crm, field: token } }";
     assert_eq!(setup.text(), before.replace(&file, stored));
     for (source, wrong, expected) in [
-        ("vault/none:secret/crm#token", 78, "none"),
+        ("vault/none:secret/crm#token", 78, "no store has this name"),
         ("aws_secrets_manager:prod/crm", 78, "secret_stores"),
         ("vault:CANARY-without-a-field", 64, "a secret itself is never an argument"),
     ] {
