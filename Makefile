@@ -1,7 +1,7 @@
 # Every task of this repository. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run build fmt schema providers clean lint test-fast test test-deps perf-check check fuzz bench audit image docs release release-deps \
+.PHONY: help run build fmt schema providers manifests clean lint test-fast test test-deps perf-check check fuzz bench audit image docs release release-deps \
 	release-check screenshots
 
 # Tests that need other software than the Rust toolchain, curl and openssl (`make test-deps` installs it).
@@ -47,6 +47,9 @@ schema: ## Write config/schema.json and config/included.schema.json from the tab
 
 providers: ## Write docs/PROVIDERS.md from the presets
 	SIDEKEY_WRITE=1 cargo test --test suite -- providers_page_is_what_the_presets_say
+
+manifests: ## Write the PrometheusRule of deploy/kubernetes from deploy/prometheus
+	SIDEKEY_WRITE=1 cargo test --test suite -- prometheus_rule_is_what_the_alerts_say
 
 clean: ## Remove what was built
 	cargo clean

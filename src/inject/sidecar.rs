@@ -1,4 +1,4 @@
-//! The container and the volumes that are added to a Pod. The example in `deploy/kubernetes` explains each of its fields.
+//! The container and the volumes that are added to a Pod. `deploy/kubernetes/components/sidecar/workload.yaml` explains each field.
 
 use serde_json::{Value, json};
 

@@ -261,12 +261,11 @@ fn samples_and_documented_snippets_match_the_schema() {
         assert_valid(&included, &serde_yaml::from_str(&text).unwrap(), &name);
     }
     assert!(!included.is_valid(&json!({ "services": {}, "listen": "127.0.0.1:8080" })));
-    let map: Value = serde_yaml::from_str(
-        &std::fs::read_to_string(root().join("deploy/kubernetes/configmap.yaml")).unwrap(),
-    )
-    .unwrap();
-    let deployed = map["data"]["services.yaml"].as_str().unwrap();
-    assert_valid(&schema, &serde_yaml::from_str(deployed).unwrap(), "configmap.yaml");
+    for folder in ["gateway", "examples/configuration", "examples/aws", "examples/azure", "examples/gcp"] {
+        let path = root().join("deploy/kubernetes").join(folder).join("services.yaml");
+        let deployed = std::fs::read_to_string(path).unwrap();
+        assert_valid(&schema, &serde_yaml::from_str(&deployed).unwrap(), folder);
+    }
     for text in MAPPINGS {
         assert_valid(&schema, &serde_yaml::from_str(text).unwrap(), text);
     }

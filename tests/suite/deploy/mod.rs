@@ -2,7 +2,7 @@
 
 mod alerts;
 mod drill;
-mod grafana;
+pub mod grafana;
 pub mod image;
 mod inject_corpus;
 mod kubernetes;
