@@ -14,7 +14,7 @@ use super::podman::{Podman, succeed};
 use super::static_binary::static_binary;
 use crate::harness::{MockUpstream, Pki, Request, assert_eventually, tool};
 
-const IMAGE: &str = "localhost/sidekey:test";
+pub(super) const IMAGE: &str = "localhost/sidekey:test";
 const APP: &str = "localhost/app:test";
 const PASSWORD: &str = "pässword:from-a-file";
 
@@ -39,7 +39,13 @@ fn image_contains_only_the_program_and_ca_roots() {
     assert_eq!(config["User"], "65532:65532");
     assert_eq!(config["Entrypoint"], serde_json::json!(["/sidekey"]));
     assert_eq!(config["Cmd"], serde_json::json!(["run"]));
-    assert_eq!(config["Labels"]["org.opencontainers.image.version"], env!("CARGO_PKG_VERSION"));
+    let label = |name: &str| config["Labels"][format!("org.opencontainers.image.{name}")].clone();
+    assert_eq!(label("version"), env!("CARGO_PKG_VERSION"));
+    for name in ["title", "description", "licenses", "revision"] {
+        assert!(label(name).as_str().is_some_and(|text| !text.is_empty()), "no {name}");
+    }
+    let check: Value = serde_json::from_str(&podman.inspect(IMAGE, "{{json .HealthCheck}}")).unwrap();
+    assert_eq!(check["Test"], serde_json::json!(["CMD", "/sidekey", "probe", "/livez"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,7 +66,7 @@ async fn image_serves_an_app_from_a_hardened_container() {
             .chain(["--security-opt", "no-new-privileges"])
             .chain(["--volume", &format!("{}:/etc/sidekey:ro", config.path().display())])
             .chain(["--volume", &format!("{}:/run/secrets/sidekey:ro", secrets.path().display())])
-            .chain([IMAGE]),
+            .chain(["--no-healthcheck", IMAGE]),
     );
     assert_eventually(Duration::from_secs(30), "it listens", async || listeners(&podman).len() == 2).await;
     let address = |kind| listeners(&podman).into_iter().find(|(is, _)| is == kind).expect(kind).1;
@@ -143,7 +149,7 @@ fn assert_hardened(podman: &Podman) {
     assert!(root.split(' ').nth(3).unwrap().split(',').any(|option| option == "ro"), "{root}");
 }
 
-fn build_image(podman: &Podman) {
+pub(super) fn build_image(podman: &Podman) {
     let mut script = podman.environment(root().join("scripts/image"));
     script.arg("--binary").arg(static_binary()).args(["--tag", IMAGE, "--engine"]).arg(tool("podman"));
     succeed(script.arg("--").args(podman.flags()));

@@ -1,6 +1,7 @@
 //! The container image.
 
 mod container;
+mod pod;
 mod podman;
 mod static_binary;
 

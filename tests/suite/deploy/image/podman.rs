@@ -44,6 +44,12 @@ impl Podman {
         succeed(self.environment(tool("podman")).args(self.flags()).args(arguments)).0
     }
 
+    /// Like [`run`](Self::run); nothing, if it fails.
+    pub fn try_run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Option<String> {
+        let output = self.environment(tool("podman")).args(self.flags()).args(arguments).output().unwrap();
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// What a container has written to standard output and standard error.
     pub fn logs(&self, container: &str) -> String {
         let (stdout, stderr) =
@@ -58,11 +64,23 @@ impl Podman {
 
     /// Builds an image of one static program, which is its entry point and keeps its name (busybox needs it).
     pub fn image_of(&self, program: &Path, tag: &str) {
-        let context = TempDir::new_in(self.dir.path()).unwrap();
         let name = program.file_name().unwrap().to_str().unwrap();
-        fs::copy(program, context.path().join(name)).unwrap();
-        let dockerfile = format!("FROM scratch\nCOPY {name} /{name}\nENTRYPOINT [\"/{name}\"]\n");
-        fs::write(context.path().join("Dockerfile"), dockerfile).unwrap();
+        self.build(&[(program, name)], &format!("ENTRYPOINT [\"/{name}\"]"), tag);
+    }
+
+    /// Builds an image of these programs, each at a path.
+    pub fn image_with(&self, programs: &[(&Path, &str)], tag: &str) {
+        self.build(programs, "", tag);
+    }
+
+    fn build(&self, programs: &[(&Path, &str)], rest: &str, tag: &str) {
+        let context = TempDir::new_in(self.dir.path()).unwrap();
+        let mut dockerfile = "FROM scratch\n".to_owned();
+        for (number, (program, path)) in programs.iter().enumerate() {
+            fs::copy(program, context.path().join(number.to_string())).unwrap();
+            dockerfile += &format!("COPY {number} /{path}\n");
+        }
+        fs::write(context.path().join("Dockerfile"), dockerfile + rest).unwrap();
         self.run(["build", "--quiet", "--layers=false", "--tag", tag, context.path().to_str().unwrap()]);
     }
 }
