@@ -82,7 +82,7 @@ async fn pod_that_asks_wrongly_is_denied_with_the_reason() {
     on_host["spec"]["hostNetwork"] = true.into();
     let answer = create(&kubernetes, &on_host).await;
     assert!(answer.status == 403 && answer.message().contains("hostNetwork"), "{}", answer.object);
-    let claims = pod("claims", &labels, &json!({ "sidekey.io/injected": "0.1.0" }));
+    let claims = pod("claims", &labels, &json!({ "sidekey.io/injected": "0.2.0" }));
     let answer = create(&kubernetes, &claims).await;
     assert!(answer.status == 403 && answer.message().contains("no container `sidekey`"), "{}", answer.object);
     assert_eq!(webhook.reviews("denied").await, 6);
