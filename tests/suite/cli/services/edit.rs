@@ -68,7 +68,7 @@ async fn edit_names_a_secret_of_a_store() {
     fs::write(setup.at("token"), "CANARY-1").unwrap();
     fs::write(setup.at("other"), "CANARY-2").unwrap();
     let before = setup.text();
-    let edit = ["edit", "api", "--yes", "--no-test", "--secret"];
+    let edit = ["edit", "api", "--yes", "--without-secrets", "--secret"];
     let (code, printed) = setup.run(&[&edit[..], &["auth.token=vault:secret/crm#token"]].concat(), "").await;
     assert_eq!(code, 0, "{printed}");
     let file = format!("type: bearer, token: {{ file: {} }}", setup.at("token").display());
