@@ -68,7 +68,7 @@ fn text_gets_lines_and_keeps_every_byte() {
         [
             "    metadata:",
             "      annotations:",
-            "        sidekey.io/injected: \"0.1.0\"",
+            concat!("        sidekey.io/injected: \"", env!("CARGO_PKG_VERSION"), "\""),
             "      initContainers:"
         ]
     );
@@ -150,7 +150,7 @@ fn forms_of_yaml_are_injected_and_restored() {
 #[test]
 fn changed_manifest_is_restored_without_the_sidecar() {
     let text = injected(DEPLOYMENT, &classic_with_proxy());
-    let later = text.replace("shop:1", "shop:2").replace("0.1.0", "0.0.9");
+    let later = text.replace("shop:1", "shop:2").replace(env!("CARGO_PKG_VERSION"), "0.0.9");
     assert_eq!(uninject(&later).unwrap().text, DEPLOYMENT.replace("shop:1", "shop:2"));
     let added =
         text.replace("      containers:\n", "      volumes2: []\n      containers:\n      - name: own\n");
