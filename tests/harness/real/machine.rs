@@ -73,6 +73,8 @@ impl Machine {
         let mut nspawn = self.nspawn();
         nspawn.args(["--boot", "--", "--unit=test.target"]);
         self.container = Some(Process::spawn("systemd-nspawn", &mut nspawn));
+        let is_there = async || self.first_process().is_some();
+        assert_eventually(BOOT_TIMEOUT, "the container has a process", is_there).await;
         // Degraded: a unit of this machine has failed, which is none of ours.
         let is_up = async || {
             let state = self.output(&["systemctl", "is-system-running"]).stdout;
@@ -97,7 +99,11 @@ impl Machine {
                 enter.args(["--target", &id, "--mount", "--uts", "--ipc", "--pid", "--cgroup"]).args(command);
                 enter.output().unwrap()
             }
-            None => self.nspawn().args(["--pipe", "--as-pid2", "--"]).args(command).output().unwrap(),
+            // A second container on the same files would keep the first one from starting.
+            None => {
+                assert!(self.container.is_none(), "the system has ended");
+                self.nspawn().args(["--pipe", "--as-pid2", "--"]).args(command).output().unwrap()
+            }
         }
     }
 
