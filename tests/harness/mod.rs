@@ -59,8 +59,12 @@ pub use pki::{CertificateFiles, Pki};
 pub use port::{RefusingPort, free as free_port};
 pub use process::{Process, run};
 pub use real::{
-    AiohttpApi, Alertmanager, Apache, ApiAnswer, Browser, Caddy, Curl, CurlResponse, CurlSession, Django, DockerRegistry, GitServer, GoClient, GrpcServer, Httpbin, ISSUER, Kubernetes, Machine, Moto, Nghttpd, Nginx, OidcProvider, OpenBao, Prometheus, Redis, RedisCluster, RedisSentinels, Settings, SignedRequest, StoreServer, containers, git, grpc_calls, helm, http2_websocket, http_signatures_verify, httpx_calls, installed, java_calls, jose_sign, jose_verify, kubectl_kustomize, kubernetes_validate, node_clients, openapi_holds, openssl, otlp_decode,
-    promtool_check_metrics, python_clients, python_requests, tool,
+    AiohttpApi, Alertmanager, Apache, ApiAnswer, Browser, Caddy, Curl, CurlResponse, CurlSession, Django,
+    DockerRegistry, GitServer, GoClient, GrpcServer, Httpbin, ISSUER, Kubernetes, Machine, Moto, Nghttpd,
+    Nginx, OidcProvider, OpenBao, Prometheus, Redis, RedisCluster, RedisSentinels, Settings, SignedRequest,
+    StoreServer, containers, git, grpc_calls, helm, http_signatures_verify, http2_websocket, httpx_calls,
+    installed, java_calls, jose_sign, jose_verify, kubectl_kustomize, kubernetes_validate, node_clients,
+    openapi_holds, openssl, otlp_decode, promtool_check_metrics, python_clients, python_requests, tool,
 };
 pub use recorded_request::RecordedRequest;
 pub use secret_mount::{SecretMount, UpdateStyle};
