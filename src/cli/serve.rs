@@ -60,7 +60,8 @@ impl Server {
     /// Serves until a signal or a new process ends it, then drains.
     pub(super) async fn run(mut self) {
         sd_notify::ready();
-        let mut watchdog = Box::pin(watchdog::notify(&self.app));
+        let app = self.app.clone();
+        let mut watchdog = Box::pin(watchdog::notify(&app));
         let signal = loop {
             tokio::select! {
                 () = &mut watchdog => {}
@@ -75,11 +76,13 @@ impl Server {
                 _ = self.signals.hangup.recv() => reload(&self.app),
             }
         };
-        drop(watchdog);
         sd_notify::stopping();
         if let Some(name) = signal {
             tracing::info!(signal = name, "received {name}, shutting down");
-            self.wait().await;
+            tokio::select! {
+                () = self.wait() => {}
+                () = &mut watchdog => {}
+            }
         } else {
             tracing::info!("received POST /quit, shutting down");
         }

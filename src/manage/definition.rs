@@ -53,13 +53,13 @@ fn sources(path: &str, value: &Value, found: &mut Vec<(String, String)>) {
             (Some(file), ..) => format!("file {file}"),
             (_, Some(name), _) => format!("environment variable {name}"),
             (.., Some(_)) => "command".into(),
-            _ => match stored_source::of_source(value) {
-                Some(text) => text,
-                None => {
+            _ => {
+                let Some(stored) = stored_source::of_source(value) else {
                     sources(&below, value, found);
                     continue;
-                }
-            },
+                };
+                stored
+            }
         };
         found.push((below, place));
     }

@@ -23,10 +23,10 @@ pub fn stored_source(text: &str) -> Option<Value> {
     if !parts.into_iter().flatten().all(is_given) || (needs_field && field.is_none()) {
         return None;
     }
-    let names = [(key, Some(place)), ("field", field), ("store", store)];
+    let keys = [(key, Some(place)), ("field", field), ("store", store)];
     // A `$` would begin a variable.
-    let named = names.into_iter().filter_map(|(name, value)| Some((name, value?.replace("${", "$${"))));
-    let source: Mapping = named.map(|(name, value)| (name.into(), value.into())).collect();
+    let given = keys.into_iter().filter_map(|(name, value)| Some((name, value?.replace("${", "$${"))));
+    let source: Mapping = given.map(|(name, value)| (name.into(), value.into())).collect();
     Some(entry(kind, Value::Mapping(source)))
 }
 

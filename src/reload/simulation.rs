@@ -1,6 +1,7 @@
 //! The watcher with real files, that are changed, broken, removed and mended: what runs is always what was valid last.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -83,7 +84,9 @@ impl World {
         };
         let services = SERVICES.iter().map(written).collect();
         let mut world = Self { folder, services, is_broken: false, expected: BTreeMap::new() };
-        SERVICES.iter().for_each(|name| world.write_secret(name));
+        for name in SERVICES {
+            world.write_secret(name);
+        }
         world.write_main();
         world.expect();
         world
@@ -98,7 +101,7 @@ impl World {
         for name in names {
             let (settings, secret) = (self.services[name].settings(), self.folder.path().join(name));
             let auth = format!("{{ type: bearer, token: {{ file: '{}' }} }}", secret.display());
-            text += &format!("  {name}: {{ {settings}, auth: {auth} }}\n");
+            writeln!(text, "  {name}: {{ {settings}, auth: {auth} }}").expect("a text takes what is written");
         }
         text
     }

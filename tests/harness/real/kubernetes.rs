@@ -195,11 +195,6 @@ impl Kubernetes {
         &self.pki
     }
 
-    /// A token of a cluster administrator.
-    pub fn admin_token(&self) -> &'static str {
-        ADMIN
-    }
-
     fn path(&self, name: &str) -> String {
         self.dir.path().join(name).to_str().unwrap().to_owned()
     }

@@ -93,18 +93,14 @@ impl Machine {
 
     /// Runs a command in the system to its end.
     pub fn output(&self, command: &[&str]) -> Output {
-        match self.first_process() {
-            Some(id) => {
-                let mut enter = Command::new(tool("nsenter"));
-                enter.args(["--target", &id, "--mount", "--uts", "--ipc", "--pid", "--cgroup"]).args(command);
-                enter.output().unwrap()
-            }
+        let Some(id) = self.first_process() else {
             // A second container on the same files would keep the first one from starting.
-            None => {
-                assert!(self.container.is_none(), "the system has ended");
-                self.nspawn().args(["--pipe", "--as-pid2", "--"]).args(command).output().unwrap()
-            }
-        }
+            assert!(self.container.is_none(), "the system has ended");
+            return self.nspawn().args(["--pipe", "--as-pid2", "--"]).args(command).output().unwrap();
+        };
+        let mut enter = Command::new(tool("nsenter"));
+        enter.args(["--target", &id, "--mount", "--uts", "--ipc", "--pid", "--cgroup"]).args(command);
+        enter.output().unwrap()
     }
 
     /// The log of a unit.

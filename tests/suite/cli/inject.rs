@@ -87,7 +87,7 @@ async fn inject_with_a_mistake_writes_nothing() {
                 "  name: shop\nspec",
                 "  name: shop\n  annotations: {sidekey.io/cpu-limit: lots}\nspec",
             ),
-            "standard input: line 1: pod/shop: annotation `sidekey.io/cpu-limit`: not a quantity",
+            "standard input: line 2: pod/shop: annotation `sidekey.io/cpu-limit`: not a quantity",
         ),
     ] {
         let (code, output, report) = inject(&[], &input).await;

@@ -2,6 +2,7 @@
 //! the machine's containers are neither seen nor touched and nothing is left over.
 
 use std::ffi::OsStr;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -78,7 +79,7 @@ impl Podman {
         let mut dockerfile = "FROM scratch\n".to_owned();
         for (number, (program, path)) in programs.iter().enumerate() {
             fs::copy(program, context.path().join(number.to_string())).unwrap();
-            dockerfile += &format!("COPY {number} /{path}\n");
+            writeln!(dockerfile, "COPY {number} /{path}").unwrap();
         }
         fs::write(context.path().join("Dockerfile"), dockerfile + rest).unwrap();
         self.run(["build", "--quiet", "--layers=false", "--tag", tag, context.path().to_str().unwrap()]);

@@ -256,10 +256,10 @@ fn normalized(name: &str) -> BTreeMap<String, Value> {
 
 fn normal(object: &Value) -> Value {
     let mut object = object.clone();
-    if kind_of(&object) == "ConfigMap" {
-        if let Some(services) = object["data"].get_mut("services.yaml") {
-            *services = serde_yaml::from_str(services.as_str().unwrap()).unwrap();
-        }
+    if kind_of(&object) == "ConfigMap"
+        && let Some(services) = object["data"].get_mut("services.yaml")
+    {
+        *services = serde_yaml::from_str(services.as_str().unwrap()).unwrap();
     }
     object["metadata"].as_mapping_mut().unwrap().remove("namespace");
     without_labels_of_helm(&mut object);
@@ -283,7 +283,9 @@ fn without_labels_of_helm(node: &mut Value) {
             mapping.remove("helm.sh/chart");
             let mut entries: Vec<_> = std::mem::take(mapping).into_iter().collect();
             entries.sort_by(|one, other| one.0.as_str().cmp(&other.0.as_str()));
-            entries.iter_mut().for_each(|(_, value)| without_labels_of_helm(value));
+            for (_, value) in &mut entries {
+                without_labels_of_helm(value);
+            }
             *mapping = entries.into_iter().collect();
         }
         _ => {}

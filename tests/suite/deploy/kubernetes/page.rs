@@ -189,7 +189,8 @@ fn blocks(language: &str) -> Vec<String> {
         }
         let indent = line.len() - line.trim_start().len();
         let content = lines.by_ref().take_while(|line| line.trim_start() != "```");
-        blocks.push(content.map(|line| format!("{}\n", line.get(indent..).unwrap_or_default())).collect());
+        let content = content.flat_map(|line| [line.get(indent..).unwrap_or_default(), "\n"]);
+        blocks.push(content.collect());
     }
     assert!(!blocks.is_empty());
     blocks

@@ -27,8 +27,8 @@ impl Rendered {
 pub fn all() -> Vec<&'static Rendered> {
     let examples = sorted(&kubernetes().join("examples"));
     let values = sorted(&chart().join("ci"));
-    let gateway = kubernetes().join("gateway");
-    examples.iter().chain([&gateway]).chain(&values).map(|path| rendered(&last(path))).collect()
+    let bases = ["gateway", "webhook"].map(|name| kubernetes().join(name));
+    examples.iter().chain(&bases).chain(&values).map(|path| rendered(&last(path))).collect()
 }
 
 /// One of [`all`]: a folder below deploy/kubernetes, or a file of the chart's folder `ci`. It is rendered once.
