@@ -84,7 +84,7 @@ impl Server {
                 () = &mut watchdog => {}
             }
         } else {
-            tracing::info!("received POST /quit, shutting down");
+            tracing::info!("asked by POST /quit, shutting down");
         }
         // A second signal ends the process at once.
         tokio::select! {

@@ -36,13 +36,16 @@ fn events(text: &str, place: &str, into: &mut Vec<Event>) {
     for level in ["error", "warn", "info"] {
         for (start, opening) in text.match_indices(&format!("tracing::{level}!(")) {
             let arguments = arguments(&text[start + opening.len()..]);
-            let message = arguments.iter().find_map(|argument| argument.strip_prefix('"'));
-            let message = message.unwrap_or_else(|| panic!("{place}: an event without a message"));
-            let fields = arguments.iter().filter_map(|argument| argument.split_once(" = "));
+            let text_at = arguments.iter().position(|argument| argument.starts_with('"'));
+            let text_at = text_at.unwrap_or_else(|| panic!("{place}: an event without a message"));
+            let message = &arguments[text_at][1..];
+            // `name = value`, or the name alone of a variable.
+            let fields = arguments[..text_at].iter().filter_map(|argument| argument.split(" = ").next());
+            let fields = fields.filter(|name| !name.starts_with("target:"));
             into.push(Event {
                 level: level.to_owned(),
                 message: fixed(message.trim_end_matches('"')),
-                fields: fields.map(|(name, _)| name.trim().to_owned()).collect(),
+                fields: fields.map(|name| name.trim().to_owned()).collect(),
                 place: format!("{place}:{}", text[..start].lines().count()),
             });
         }

@@ -39,7 +39,7 @@ async fn quit_drains_requests_and_exits_0() {
     gate.open();
     assert_eq!(last.response().await.text(), "the whole answer");
     assert!(sidekey.ended().await.success());
-    assert!(sidekey.log().contains("received POST /quit"));
+    assert!(sidekey.log().contains("asked by POST /quit"));
 }
 
 #[tokio::test]
