@@ -201,7 +201,14 @@ impl Options {
 /// The commands of a shell line: those between `|`, `&&` and `;`, without a prompt, a comment and what stands before the program.
 fn commands(line: &str) -> Vec<Vec<&str>> {
     let line = line.trim().trim_start_matches("$ ").split(" #").next().unwrap();
-    let parts = line.split(['|', ';']).flat_map(|part| part.split("&&"));
+    // `NAME="some words"` has no program.
+    let is_text = |part: &&str| {
+        let (name, text) = part.split_once("=\"").unwrap_or_default();
+        !name.trim().is_empty()
+            && !name.trim().contains(' ')
+            && !text.split(' ').next().unwrap().contains('"')
+    };
+    let parts = line.split(['|', ';']).flat_map(|part| part.split("&&")).filter(|part| !is_text(part));
     let words = parts.map(|part| {
         part.split_whitespace().skip_while(|word| word.contains('=') || *word == "sudo").collect()
     });
