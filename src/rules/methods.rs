@@ -32,18 +32,21 @@ impl Methods {
     }
 
     /// Whether a rule that allows covers a method.
+    #[inline]
     pub(super) fn matches(&self, method: &str, is_websocket: bool) -> bool {
         self.covers(method, is_websocket, |one, other| one == other)
     }
 
     /// Whether a rule that denies covers a method: some servers ignore its case.
+    #[inline]
     pub(super) fn matches_loosely(&self, method: &str, is_websocket: bool) -> bool {
         // What hides in a WebSocket is denied by a rule about `GET` as well.
         self.covers(method, is_websocket, str::eq_ignore_ascii_case)
             || (is_websocket && self.covers(method, false, str::eq_ignore_ascii_case))
     }
 
-    fn covers(&self, method: &str, is_websocket: bool, is_same: fn(&str, &str) -> bool) -> bool {
+    #[inline]
+    fn covers(&self, method: &str, is_websocket: bool, is_same: impl Fn(&str, &str) -> bool) -> bool {
         let Self::Only(names) = self else { return true };
         names.iter().any(|name| {
             if is_websocket {

@@ -101,6 +101,7 @@ impl Pattern {
     }
 
     /// Whether a path matches exactly, as a rule that allows demands.
+    #[inline]
     pub fn matches(&self, path: &CanonicalPath<'_>) -> bool {
         self.ends_in_slash.is_none_or(|slash| slash == path.ends_in_slash)
             && segments_match(&self.parts, &path.segments)
@@ -108,6 +109,7 @@ impl Pattern {
 
     /// Whether a path matches to a server that ignores case and a slash at the end. A rule that denies must hold for
     /// these servers as well.
+    #[inline]
     pub fn matches_loosely(&self, path: &FoldedPath<'_>) -> bool {
         segments_match(&self.folded, &path.0)
     }
@@ -162,6 +164,7 @@ fn part(segment: &str) -> Result<Part, InvalidPattern> {
 }
 
 /// Whether a segment is these texts with any characters between two of them.
+#[inline]
 fn segment_matches(texts: &[String], segment: &str) -> bool {
     let Some((first, others)) = texts.split_first() else { return false };
     let Some((last, middle)) = others.split_last() else { return segment == first };

@@ -147,21 +147,25 @@ impl Rule {
         self.line
     }
 
+    #[inline]
     pub(super) fn has_methods(&self) -> bool {
         self.methods != Methods::Any
     }
 
+    #[inline]
     pub(super) fn has_path(&self) -> bool {
         !self.pattern.is_any()
     }
 
     /// Whether it allows a request. Without a path it must match every one.
+    #[inline]
     pub(super) fn allows(&self, method: &str, is_websocket: bool, path: Option<&CanonicalPath<'_>>) -> bool {
         self.methods.matches(method, is_websocket)
             && path.map_or(self.pattern.is_any(), |path| self.pattern.matches(path))
     }
 
     /// Whether it denies a request.
+    #[inline]
     pub(super) fn denies(&self, method: &str, is_websocket: bool, path: Option<&FoldedPath<'_>>) -> bool {
         self.methods.matches_loosely(method, is_websocket)
             && path.map_or(self.pattern.is_any(), |path| self.pattern.matches_loosely(path))

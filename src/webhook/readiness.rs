@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Whether the webhook can answer the API server, apart from its certificate.
 #[derive(Debug, Default)]
 pub(super) struct Readiness {
-    /// The API server has been told to trust the certificate, or somebody else does that.
+    /// The API server has been told to trust the certificate, or cert-manager does that.
     trusted: AtomicBool,
     /// The shape of the sidecars is known.
     shape_known: AtomicBool,

@@ -262,7 +262,7 @@ async fn lost_secret_and_lost_bundle_are_made_again() {
     let mut replica = replica(&cluster);
     replica.keeper.turn().await.unwrap();
     let first = cluster.stored().current.unwrap();
-    // Somebody applies the manifest again, without the bundle.
+    // As if the manifest was applied again, which has no bundle.
     {
         let mut state = cluster.0.lock();
         for index in [0, 2] {
