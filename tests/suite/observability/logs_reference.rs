@@ -40,8 +40,8 @@ fn events(text: &str, place: &str, into: &mut Vec<Event>) {
             let text_at = text_at.unwrap_or_else(|| panic!("{place}: an event without a message"));
             let message = &arguments[text_at][1..];
             // `name = value`, or the name alone of a variable.
-            let fields = arguments[..text_at].iter().filter_map(|argument| argument.split(" = ").next());
-            let fields = fields.filter(|name| !name.starts_with("target:"));
+            let names = arguments[..text_at].iter().filter_map(|argument| argument.split('=').next());
+            let fields = names.filter(|name| !name.is_empty() && !name.starts_with("target:"));
             into.push(Event {
                 level: level.to_owned(),
                 message: fixed(message.trim_end_matches('"')),
@@ -201,10 +201,12 @@ fn events_are_read_from_sources() {
         tracing::warn!(a.b = f(1, "x"), c = %d, "fixed \
          part: {e}, {}", more);
         tracing::info!(target: "t", { e = g[1], h = 2, }, "request");
+        tracing::error!(alone, other =
+            i(), "last");
         tracing::debug!("not looked for");
     "#;
     let mut found = Vec::new();
     events(source, "here", &mut found);
     let found: Vec<_> = found.iter().map(|event| (event.message[0].as_str(), event.fields.len())).collect();
-    assert_eq!(found, [("fixed part: ", 2), ("request", 2)]);
+    assert_eq!(found, [("last", 2), ("fixed part: ", 2), ("request", 2)]);
 }
