@@ -19,7 +19,7 @@ pub struct Settings {
     pub image_pull_policy: PullPolicy,
     /// The ConfigMap with `services.yaml`.
     pub config: ObjectName,
-    /// The Secrets whose keys are files in [`SECRETS_FOLDER`](super::sidecar::SECRETS_FOLDER). There may be none.
+    /// The Secrets whose keys are files in the folder of the sidecar for secrets. There may be none.
     pub secrets: Vec<ObjectName>,
     /// Whether the sidecar is an init container that stays.
     pub native_sidecar: NativeSidecar,

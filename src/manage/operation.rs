@@ -56,7 +56,7 @@ pub enum SecretPlace {
     File(String),
     /// A variable of the environment.
     Environment(String),
-    /// A secret of a store, as [`stored_source`](super::stored_source) writes it.
+    /// A secret of a store, as `stored_source.rs` writes it.
     Stored(serde_yaml::Value),
 }
 
