@@ -60,7 +60,7 @@ fn site_has_every_part_and_no_broken_link() {
         "docs/EXIT_CODES",
         "docs/SECURITY",
         "docs/ARCHITECTURE",
-        "deploy/kubernetes/index",
+        "docs/KUBERNETES",
     ] {
         assert!(html.join(format!("{page}.html")).is_file(), "{page}");
     }
