@@ -57,7 +57,9 @@ pub(super) use credentials::AwsCredentials;
 pub(super) use identity::Identity;
 pub(super) use keys::AwsKeys;
 pub(super) use payload::PayloadRule;
-pub(super) use settings::{ASSUME_ROLE, CREDENTIALS, REGION, identity, region};
+pub(super) use settings::{
+    ACCESS_KEY_ID, ASSUME_ROLE, CREDENTIALS, REGION, SECRET_ACCESS_KEY, SESSION_TOKEN, identity, region,
+};
 pub(super) use signed_post::{SignedPost, authority};
 pub(super) use signer::{AwsSigner, Keys, Region, SigningScope};
 pub(super) use source::{keys_source, source};

@@ -13,12 +13,12 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::config::reader::mapping::Mapping;
-use crate::config::reader::secret::SECRET;
-use crate::config::reader::table::{Definition, Format, Key, Keys};
+use crate::config::reader::table::{Definition, Format, Keys};
 use crate::config::reader::value::Value;
 use crate::credential::aws;
 use crate::credential::aws::{
-    ASSUME_ROLE, AwsCredentials, AwsKeys, CREDENTIALS, Identity, REGION, SignedPost,
+    ACCESS_KEY_ID, ASSUME_ROLE, AwsCredentials, AwsKeys, CREDENTIALS, Identity, REGION, SECRET_ACCESS_KEY,
+    SESSION_TOKEN, SignedPost,
 };
 use crate::credential::{BuildError, SourceContext, ValueServer};
 use crate::refresh::{Source, SourceError, SourceErrorKind};
@@ -31,14 +31,7 @@ pub(in crate::credential) const AWS: Format = Format::Defined(&Definition {
     format: Format::Keys(&[KEYS]),
 });
 
-const KEYS: Keys = &[
-    REGION,
-    Key::optional("access_key_id", SECRET, "The id of the access key; or `credentials`."),
-    Key::optional("secret_access_key", SECRET, "The secret access key; or `credentials`."),
-    Key::optional("session_token", SECRET, "The session token of a temporary key."),
-    Key::optional("credentials", CREDENTIALS, "Where the keys come from if they are not written here."),
-    Key::optional("assume_role", ASSUME_ROLE, "A role that the keys take on, and whose keys sign."),
-];
+const KEYS: Keys = &[REGION, ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, CREDENTIALS, ASSUME_ROLE];
 
 /// The service, as in the scope of a signature.
 const SERVICE: &str = "sts";

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::config::reader::mapping::Mapping;
-use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys as KeyTable};
 use crate::credential::aws;
 use crate::credential::aws::{
-    ASSUME_ROLE, AwsSigner, CREDENTIALS, Identity, Keys, PayloadRule, Region, SigningScope,
+    ACCESS_KEY_ID, ASSUME_ROLE, AwsSigner, CREDENTIALS, Identity, Keys, PayloadRule, Region,
+    SECRET_ACCESS_KEY, SESSION_TOKEN, SigningScope,
 };
 use crate::credential::{
     Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, ValueServer,
@@ -52,11 +52,11 @@ impl Kind for AwsSigV4 {
             Format::Distinct(&Format::Pattern("^[A-Za-z0-9*-]+$")),
             "The regions in which a signature is valid, such as `*` (Signature Version 4a); or `region`.",
         ),
-        Key::optional("access_key_id", SECRET, "The id of the access key; or `credentials`."),
-        Key::optional("secret_access_key", SECRET, "The secret access key; or `credentials`."),
-        Key::optional("session_token", SECRET, "The session token of a temporary key."),
-        Key::optional("credentials", CREDENTIALS, "Where the keys come from if they are not written here."),
-        Key::optional("assume_role", ASSUME_ROLE, "A role that the keys take on, and whose keys sign."),
+        ACCESS_KEY_ID,
+        SECRET_ACCESS_KEY,
+        SESSION_TOKEN,
+        CREDENTIALS,
+        ASSUME_ROLE,
         Key::optional(
             "payload",
             Format::Words(&PAYLOADS),

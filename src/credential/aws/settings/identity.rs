@@ -7,15 +7,33 @@ use super::static_keys::{TEMPORARY, is_of_id, is_of_key};
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::secret;
+use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::credential::EnvironmentOf;
 use crate::credential::aws::identity::{Identity, Origin, StaticKeys};
 
-/// The format of `credentials`.
-pub(in crate::credential) const CREDENTIALS: Format = Format::Keys(&[CREDENTIALS_KEYS]);
-/// The format of `assume_role`.
-pub(in crate::credential) const ASSUME_ROLE: Format = Format::Keys(&[ROLE_KEYS]);
+/// The key of an access key's id.
+pub(in crate::credential) const ACCESS_KEY_ID: Key =
+    Key::optional("access_key_id", SECRET, "The id of the access key; or `credentials`.");
+/// The key of a secret access key.
+pub(in crate::credential) const SECRET_ACCESS_KEY: Key =
+    Key::optional("secret_access_key", SECRET, "The secret access key; or `credentials`.");
+/// The key of a session token.
+pub(in crate::credential) const SESSION_TOKEN: Key =
+    Key::optional("session_token", SECRET, "The session token of a temporary key.");
+/// The key of another place that has the keys.
+pub(in crate::credential) const CREDENTIALS: Key = Key::optional(
+    "credentials",
+    Format::Keys(&[CREDENTIALS_KEYS]),
+    "Where the keys come from if they are not written here.",
+);
+/// The key of a role on top.
+pub(in crate::credential) const ASSUME_ROLE: Key = Key::optional(
+    "assume_role",
+    Format::Keys(&[ROLE_KEYS]),
+    "A role that the keys take on, and whose keys sign.",
+);
 
 const CREDENTIALS_KEYS: Keys = &[
     Key::required("from", Format::Words(&PLACES), "Where the keys come from."),

@@ -18,5 +18,7 @@ mod region;
 mod role;
 mod static_keys;
 
-pub(in crate::credential) use identity::{ASSUME_ROLE, CREDENTIALS, identity};
+pub(in crate::credential) use identity::{
+    ACCESS_KEY_ID, ASSUME_ROLE, CREDENTIALS, SECRET_ACCESS_KEY, SESSION_TOKEN, identity,
+};
 pub(in crate::credential) use region::{REGION, region};

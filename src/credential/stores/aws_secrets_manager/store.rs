@@ -9,13 +9,14 @@ use super::connection::{AwsStoreConnection, AwsStoreSettings};
 use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
-use crate::config::reader::secret::SECRET;
 use crate::config::reader::table::{Key, Keys};
 use crate::config::{
     CredentialServer, SERVER_PLAINTEXT, SERVER_PROXY, SERVER_TLS, STORE_URL, Store, StoreKind,
 };
 use crate::credential::aws;
-use crate::credential::aws::{ASSUME_ROLE, CREDENTIALS, REGION};
+use crate::credential::aws::{
+    ACCESS_KEY_ID, ASSUME_ROLE, CREDENTIALS, REGION, SECRET_ACCESS_KEY, SESSION_TOKEN,
+};
 use crate::credential::stores::stored_secret::SecretStore;
 
 /// Default of `timeout`.
@@ -36,11 +37,11 @@ pub(in crate::credential) const KIND: StoreKind =
 
 const KEYS: Keys = &[
     REGION,
-    Key::optional("access_key_id", SECRET, "The id of the access key; or `credentials`."),
-    Key::optional("secret_access_key", SECRET, "The secret access key; or `credentials`."),
-    Key::optional("session_token", SECRET, "The session token of a temporary key."),
-    Key::optional("credentials", CREDENTIALS, "Where the keys come from if they are not written here."),
-    Key::optional("assume_role", ASSUME_ROLE, "A role that the keys take on, and whose keys sign."),
+    ACCESS_KEY_ID,
+    SECRET_ACCESS_KEY,
+    SESSION_TOKEN,
+    CREDENTIALS,
+    ASSUME_ROLE,
     STORE_URL,
     SERVER_TLS,
     SERVER_PROXY,
