@@ -26,7 +26,7 @@ use crate::proxy::request::authorize::Grounds;
 use crate::proxy::request::caller::{RequestCaller, identify, refused};
 use crate::proxy::request::page;
 use crate::proxy::request::page::CalledAddress;
-use crate::proxy::request::prepare::Rejection;
+use crate::proxy::request::rejection::Rejection;
 use crate::proxy::session::ConnectionContext;
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::ConnectHead;

@@ -21,6 +21,7 @@
 //! condition    where an `If` has URLs
 //! wildcard     the endpoint for the host that a caller names
 //! not_running  why a service does not run
+//! rejection    a request that is not forwarded
 //! outcome      how a request ends for the caller's connection
 //! ```
 
@@ -39,6 +40,7 @@ pub(super) mod page;
 pub(super) mod prepare;
 mod refresh_on;
 pub(super) mod refuse;
+pub(super) mod rejection;
 mod response;
 mod retry;
 mod rewrite;

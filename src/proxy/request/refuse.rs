@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::outcome::Disposition;
-use super::prepare::{Rejection, Reply};
+use super::rejection::{Rejection, Reply};
 use crate::net::buffer::Buffer;
 use crate::proxy::access_log;
 use crate::proxy::error::{ErrorReason, ProxyError};

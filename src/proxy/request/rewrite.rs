@@ -1,6 +1,7 @@
 //! The head of a request that is in flight, written and signed again.
 
-use super::prepare::{Attempt, Identified, NotSigned, Rejection, prepare};
+use super::prepare::{Attempt, Identified, NotSigned, prepare};
+use super::rejection::Rejection;
 use super::state::{Request, SignedBody, whole_body};
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
