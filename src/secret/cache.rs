@@ -4,6 +4,8 @@
 mod connections;
 mod kept;
 #[cfg(test)]
+mod scripted;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tests;

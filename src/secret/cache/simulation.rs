@@ -1,8 +1,5 @@
 //! Polled sources that fail, give what cannot be used, expire early, and are not used any more.
 
-use std::fmt;
-use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -12,8 +9,9 @@ use zeroize::Zeroizing;
 
 use super::SecretCache;
 use super::kept::{RETRY_INTERVAL, wall_now};
+use super::scripted::{Behaviour, Scripted};
 use crate::refresh::test_clock;
-use crate::secret::{Fetched, SecretSource, SecretText, Source, SourceError, WatchHint};
+use crate::secret::{Fetched, SecretText, Source, SourceError, WatchHint};
 use crate::simulation::{Promises, paused, with_seeds};
 
 const SOURCES: usize = 5;
@@ -34,12 +32,9 @@ struct Server {
     fetches: u32,
 }
 
-#[derive(Clone)]
-struct Scripted(Arc<Mutex<Server>>);
-
-impl SecretSource for Scripted {
+impl Behaviour for Mutex<Server> {
     fn fetch(&self) -> Result<Fetched, SourceError> {
-        let mut server = self.0.lock();
+        let mut server = self.lock();
         server.fetches += 1;
         if !server.is_up {
             return Err(SourceError::passing("no answer"));
@@ -54,36 +49,10 @@ impl SecretSource for Scripted {
     }
 }
 
-impl PartialEq for Scripted {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Scripted {}
-
-impl Hash for Scripted {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.0).hash(state);
-    }
-}
-
-impl fmt::Debug for Scripted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("scripted")
-    }
-}
-
-impl fmt::Display for Scripted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the script")
-    }
-}
-
 /// A source, and what the test knows of it.
 struct Watched {
     source: Source,
-    server: Arc<Mutex<Server>>,
+    server: Scripted<Mutex<Server>>,
     /// The value that was used last.
     last: Option<SecretText>,
     /// Since when the server gives a value that can be used.
@@ -95,8 +64,8 @@ impl Watched {
         let value = "value-0".to_owned();
         let server =
             Server { value, since: Instant::now(), is_up: true, is_usable: true, lifetime: None, fetches: 0 };
-        let server = Arc::new(Mutex::new(server));
-        let source = Source::new(Scripted(server.clone()));
+        let server = Scripted::new(Mutex::new(server));
+        let source = Source::new(server.clone());
         Self { source, server, last: None, good_since: Some(Instant::now()) }
     }
 

@@ -7,18 +7,21 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::kept::{MAX_INTERVAL, due};
+use super::scripted::Behaviour;
 use super::*;
 use crate::secret::SecretSource;
 
 /// A source that gives what a test puts into it.
-#[derive(Clone, Default)]
-struct Scripted {
-    value: Arc<Mutex<Option<&'static str>>>,
-    fetches: Arc<AtomicUsize>,
+type Scripted = super::scripted::Scripted<Answers>;
+
+#[derive(Default)]
+struct Answers {
+    value: Mutex<Option<&'static str>>,
+    fetches: AtomicUsize,
     is_constant: bool,
 }
 
-impl SecretSource for Scripted {
+impl Behaviour for Answers {
     fn fetch(&self) -> Result<Fetched, SourceError> {
         self.fetches.fetch_add(1, Ordering::Relaxed);
         let value = self.value.lock().ok_or_else(|| SourceError::new("nothing there"))?;
@@ -27,32 +30,6 @@ impl SecretSource for Scripted {
 
     fn watch(&self) -> WatchHint {
         if self.is_constant { WatchHint::Constant } else { WatchHint::Poll(Duration::from_secs(300)) }
-    }
-}
-
-impl PartialEq for Scripted {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.value, &other.value)
-    }
-}
-
-impl Eq for Scripted {}
-
-impl Hash for Scripted {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.value).hash(state);
-    }
-}
-
-impl fmt::Debug for Scripted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("scripted")
-    }
-}
-
-impl fmt::Display for Scripted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the script")
     }
 }
 
@@ -91,7 +68,7 @@ fn polled_source_is_fetched_once_and_kept_on_failure() {
 
 #[test]
 fn source_without_polling_is_fetched_each_time() {
-    let scripted = Scripted { is_constant: true, ..Scripted::default() };
+    let scripted = Scripted::new(Answers { is_constant: true, ..Answers::default() });
     let (source, cache) = (Source::new(scripted.clone()), SecretCache::default());
     *scripted.value.lock() = Some("one");
     for _ in 0..2 {
@@ -128,7 +105,7 @@ fn placeholders_are_given_without_a_fetch() {
 
 #[test]
 fn lenient_cache_gives_what_is_there() {
-    let scripted = Scripted { is_constant: true, ..Scripted::default() };
+    let scripted = Scripted::new(Answers { is_constant: true, ..Answers::default() });
     let (source, cache) = (Source::new(scripted.clone()), SecretCache::lenient());
     assert!(cache.fetch(&source, "a").unwrap() == text(PLACEHOLDER));
     *scripted.value.lock() = Some("one");
@@ -144,7 +121,7 @@ fn cache_of_a_draft_uses_what_runs_and_does_not_change_it() {
     *scripted.value.lock() = Some("one");
     running.fetch(&source, "a").unwrap();
     *scripted.value.lock() = Some("two");
-    let other = Source::new(Scripted { value: Arc::new(Mutex::new(Some("x"))), ..Scripted::default() });
+    let other = Source::new(Scripted::new(Answers { value: Mutex::new(Some("x")), ..Answers::default() }));
     let draft = SecretCache::for_draft(running.clone(), HashMap::new());
     assert!(draft.fetch(&source, "a").unwrap() == text("one") && draft.check(&source).is_ok());
     assert!(draft.fetch(&other, "a").unwrap() == text("x"));
