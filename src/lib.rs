@@ -74,4 +74,5 @@ mod simulation;
 pub mod tls;
 #[cfg_attr(not(all_docs), doc(hidden))]
 pub mod upstream;
+#[cfg_attr(not(all_docs), doc(hidden))]
 pub mod webhook;

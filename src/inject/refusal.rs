@@ -38,7 +38,7 @@ pub enum Refusal {
     PortTaken {
         /// The container that has the port.
         container: String,
-        /// The port.
+        /// The port that both have.
         port: u16,
         /// The annotation that changes Sidekey's.
         setting: &'static str,

@@ -27,7 +27,7 @@ thread_local! {
 /// Buffers that are not in use. The last one that was returned is the next one that is taken, because a cache has it.
 struct Pool {
     buffers: Vec<Vec<u8>>,
-    /// The smallest number of buffers since the last trim: so many were not needed.
+    /// The smallest number of buffers since the last trim. No request has needed these.
     unused: usize,
     /// Tells [`trim`] that there are more than [`KEPT`]. `None` if it does not run on this thread.
     trimmer: Option<Rc<Notify>>,

@@ -155,7 +155,7 @@ struct PartTokenView {
 }
 
 impl PartTokenView {
-    /// Those of a service.
+    /// The tokens of a service's credentials; none if it has one credential.
     fn of(service: &Service) -> Vec<Self> {
         let parts = service.auth.parts();
         if parts.len() == 1 {

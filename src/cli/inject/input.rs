@@ -21,7 +21,7 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// What messages call it.
+    /// The name of the input in messages.
     pub(super) fn name(&self) -> String {
         self.path.as_ref().map_or_else(|| "standard input".into(), |path| path.display().to_string())
     }

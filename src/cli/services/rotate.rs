@@ -84,7 +84,7 @@ struct SecretInFile {
     option: String,
     /// The path of its credential in the services file.
     auth: Vec<String>,
-    /// Its key there.
+    /// The key of the secret in that credential.
     key: String,
     path: PathBuf,
     /// Whether the credential stands in the main file, and the service in another one.

@@ -45,7 +45,7 @@ pub struct Sentinel {
 
 /// The port of Redis.
 const DEFAULT_PORT: u16 = 6379;
-/// The port of sentinels.
+/// The port of a sentinel, if its address has none.
 const SENTINEL_PORT: u16 = 26379;
 
 impl Topology {

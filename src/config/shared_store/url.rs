@@ -12,7 +12,7 @@ use crate::config::reader::value::Value;
 /// The servers that the configuration names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreServers {
-    /// At least one.
+    /// The servers, one or more.
     pub servers: Vec<StoreServer>,
     /// Whether the scheme is `rediss`.
     pub is_tls: bool,
@@ -23,9 +23,9 @@ pub struct StoreServers {
 /// A server: its host and its port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StoreServer {
-    /// The host.
+    /// The name or the address of the server.
     pub host: Host,
-    /// The port.
+    /// The TCP port of the server.
     pub port: u16,
 }
 

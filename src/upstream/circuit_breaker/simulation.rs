@@ -68,7 +68,7 @@ impl World {
                 }
             }
         }
-        // Failures that come late begin the open duration anew, and a probe may be late as well.
+        // A failure that comes late starts the open duration again, and a probe may be late as well.
         let settled = OPEN_DURATION + 2 * MAX_LATENCY + 2 * MAX_PAUSE;
         if self.is_open && !self.is_failing && self.since.elapsed() > settled {
             self.promises.broken("an upstream that works again is used again", || {
@@ -121,7 +121,7 @@ impl World {
                 );
             }
             if !is_success && must_be_open {
-                // Each failure begins the open duration anew.
+                // Each failure starts the open duration again.
                 self.last_probe = now;
             }
             self.is_open = must_be_open;

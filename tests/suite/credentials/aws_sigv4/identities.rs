@@ -250,14 +250,14 @@ async fn environment_and_profile_give_keys_and_a_changed_file_is_followed() {
         &folder,
         "credentials",
         "[default]\naws_access_key_id = AKIAdefault\naws_secret_access_key = secret-of-default\n\
-         [work]\naws_access_key_id = ASIAwork\naws_secret_access_key = secret-of-work\naws_session_token = token-of-work//==\n",
+         [office]\naws_access_key_id = ASIAoffice\naws_secret_access_key = secret-of-office\naws_session_token = token-of-office//==\n",
     );
     let services = service("env", &upstream, "credentials: { from: environment }")
         + &service("default", &upstream, "credentials: { from: profile }")
         + &service(
-            "work",
+            "office",
             &upstream,
-            &format!("credentials: {{ from: profile, profile: work, file: '{}' }}", shared.display()),
+            &format!("credentials: {{ from: profile, profile: office, file: '{}' }}", shared.display()),
         );
     let sidekey = Sidekey::serving(&services)
         .env("AWS_ACCESS_KEY_ID", "ASIAenv")
@@ -266,7 +266,7 @@ async fn environment_and_profile_give_keys_and_a_changed_file_is_followed() {
         .env("AWS_SHARED_CREDENTIALS_FILE", shared.to_str().unwrap())
         .start_ready()
         .await;
-    for name in ["env", "work"] {
+    for name in ["env", "office"] {
         assert_eq!(sidekey.get(&format!("/{name}/b/k")).await.status, 200);
         assert_signed_as(&upstream, name);
     }
@@ -274,10 +274,10 @@ async fn environment_and_profile_give_keys_and_a_changed_file_is_followed() {
     let signature = verify(&upstream.last_request(), "secret-of-default").unwrap();
     assert_eq!((signature.access_key_id.as_str(), signature.session_token), ("AKIAdefault", None));
 
-    let content = fs::read_to_string(&shared).unwrap().replace("work", "new");
-    fs::write(&shared, content.replace("[new]", "[work]")).unwrap();
+    let content = fs::read_to_string(&shared).unwrap().replace("office", "new");
+    fs::write(&shared, content.replace("[new]", "[office]")).unwrap();
     assert_eventually(TIMEOUT, "the new key of the profile is used", async || {
-        assert_eq!(sidekey.get("/work/b/k").await.status, 200);
+        assert_eq!(sidekey.get("/office/b/k").await.status, 200);
         verify(&upstream.last_request(), "secret-of-new").is_ok()
     })
     .await;

@@ -45,7 +45,7 @@ impl Load {
         self.created.load(Ordering::Relaxed)
     }
 
-    /// Waits for so many more.
+    /// Waits until this number of pods more was created.
     async fn more(&self, count: usize) {
         let target = self.created() + count;
         assert_eventually(TIMEOUT, "pods are created", async || {
