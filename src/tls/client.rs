@@ -1,6 +1,6 @@
 //! TLS toward upstreams, token endpoints and collectors: one client configuration for each distinct setting.
 //!
-//! A configuration has its own session cache. Services that share a configuration resume each other's
+//! A configuration has its own sessions. Services that share a configuration resume each other's
 //! sessions with a host. Services that trust different CAs or have different client certificates never share
 //! one. When the content of a file changes, a new configuration replaces the old one, and no session of the
 //! old one is resumed.
@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{InvalidDnsNameError, ServerName};
@@ -18,6 +19,7 @@ use rustls::sign::SingleCertAndKey;
 
 use super::no_verifier::NoVerifier;
 use super::reloadable::{Reloadable, Reloaded};
+use super::sessions::Sessions;
 use crate::config::{Host, ServerVerifier, Tls, TlsFiles, TlsVersion, TrustedCertificates, UnusableFile};
 use crate::secret::in_time;
 
@@ -112,10 +114,12 @@ impl TlsClients {
             None => self.machine_roots.clone(),
         };
         let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-        Ok(match files.client(tls, &self.provider)? {
+        let mut config = match files.client(tls, &self.provider)? {
             Some(client) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(client))),
             None => builder.with_no_client_auth(),
-        })
+        };
+        config.resumption = Resumption::store(Arc::new(Sessions::default()));
+        Ok(config)
     }
 }
 

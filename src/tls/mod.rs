@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! client           toward upstreams, token endpoints and collectors
+//! sessions         sessions with servers, which new connections resume
 //! server           toward callers: the certificate of a listener
 //! interception_ca  toward callers inside a CONNECT: certificates issued for the hosts of services
 //! new_ca           a new CA, which may be constrained to some hosts
@@ -23,3 +24,4 @@ pub(crate) mod no_verifier;
 pub(crate) mod presented;
 pub mod reloadable;
 pub mod server;
+mod sessions;

@@ -1,7 +1,7 @@
 //! TLS to upstreams: the certificate is verified before a byte of the request is sent.
 
 use super::setup::{RawServer, sidekey_for_url};
-use crate::harness::{MockUpstream, Pki, Sidekey, TIMEOUT};
+use crate::harness::{MockResponse, MockUpstream, Pki, Sidekey, TIMEOUT};
 
 async fn sidekey_with_tls(upstream: &MockUpstream, url: &str, tls: &str) -> Sidekey {
     let port = upstream.address().port();
@@ -98,4 +98,22 @@ async fn upstream_tls_resumes_sessions_and_reuses_connections() {
     assert_eq!(sidekey.get("/api/x").await.status, 200);
     let kinds: Vec<_> = upstream.handshakes().into_iter().map(Result::unwrap).collect();
     assert_eq!(kinds, [rustls::HandshakeKind::Full, rustls::HandshakeKind::Resumed]);
+}
+
+#[tokio::test]
+async fn upstream_tls_connections_opened_at_once_resume_sessions() {
+    const AT_ONCE: usize = 64;
+    let pki = Pki::new();
+    let upstream = MockUpstream::tls(&pki).await;
+    upstream.always(MockResponse::ok("").close());
+    let sidekey = sidekey_with_tls(&upstream, "localhost", &format!("ca_file: {}", pki.ca_file())).await;
+    for _ in 0..4 {
+        let responses = (0..AT_ONCE).map(|_| sidekey.get("/api/x"));
+        for response in futures_util::future::join_all(responses).await {
+            assert_eq!(response.status, 200);
+        }
+    }
+    let kinds: Vec<_> = upstream.handshakes().into_iter().map(Result::unwrap).collect();
+    let full = kinds.iter().filter(|kind| **kind == rustls::HandshakeKind::Full).count();
+    assert!(kinds.len() == 4 * AT_ONCE && full <= AT_ONCE, "{full} of {} are full", kinds.len());
 }
