@@ -18,6 +18,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::liveness::{Liveness, PingHandle};
+use crate::net::coalescing::Coalescing;
 use crate::proto::http2::limits;
 
 /// Time within which a connection acknowledges a PING; otherwise it is closed.
@@ -47,6 +48,7 @@ impl SharedConnection {
         sensitive_headers: Arc<[HeaderName]>,
         max_head: u32,
     ) -> io::Result<Arc<Self>> {
+        let io = Coalescing::with_secrets(io);
         let handshake = limits::client_builder(max_head).handshake::<_, Bytes>(io);
         let (send, mut connection) = handshake.await.map_err(io::Error::other)?;
         // The upstream's settings come first. They say how many streams it accepts at a time.

@@ -16,6 +16,7 @@ use http::Request;
 use super::inspected_io::Inspected;
 use super::stream::Stream;
 use crate::net::buffer::Buffer;
+use crate::net::coalescing::Coalescing;
 use crate::proto::http2::{Findings, heads, is_well_formed, limits};
 use crate::proxy::downstream::linger::linger_up_to;
 use crate::proxy::downstream::prefixed_io::Prefixed;
@@ -43,7 +44,7 @@ pub(crate) async fn serve(context: ConnectionContext, io: &mut impl Io, buffer: 
     let plane = context.plane.clone();
     let _open = plane.track_http2();
     let inspected = Inspected::new(Prefixed::new(buffer, io), findings.clone());
-    let handshake = builder.handshake::<_, Bytes>(inspected);
+    let handshake = builder.handshake::<_, Bytes>(Coalescing::new(inspected));
     let Ok(Ok(mut connection)) = timer.timeout(head_limit(&context), handshake).await else { return };
     if let Err(error) = run(Arc::new(context), &mut connection, &findings, &mut timer).await {
         tracing::debug!("a caller's HTTP/2 connection failed: {error}");
@@ -63,7 +64,7 @@ pub(crate) async fn serve(context: ConnectionContext, io: &mut impl Io, buffer: 
 /// Serves streams until the connection ends, is idle for too long, or has drained.
 async fn run<I: Io>(
     context: Arc<ConnectionContext>,
-    connection: &mut Connection<Inspected<Prefixed<'_, I>>, Bytes>,
+    connection: &mut Connection<Coalescing<Inspected<Prefixed<'_, I>>>, Bytes>,
     findings: &Arc<Findings>,
     timer: &mut ReusableTimer,
 ) -> Result<(), h2::Error> {
