@@ -3,16 +3,17 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 
-use crate::cases::{self, CONCURRENCY, Case};
+use crate::cases::{self, Case};
 use crate::load::{self, Caller, Style};
 use crate::proxies::{self, Kind, Proxy, Target, World};
 use crate::reload::Reloading;
-use crate::report::{Latency, Memory, Run, Sample, median};
-use crate::{Cli, account, authorization, scaling};
+use crate::paced::Pace;
+use crate::report::{Latency, Memory, Paced, Run, Sample, Steady, median};
+use crate::{Cli, account, authorization, idle, paced, scaling, system_calls};
 
 /// Starts every proxy, checks it, and measures.
 pub fn run(cli: &Cli, world: &World) -> anyhow::Result<Run> {
@@ -31,12 +32,14 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<Run> {
         rounds: cli.rounds,
         samples: Vec::new(),
         latencies: Vec::new(),
+        paced: Vec::new(),
+        steady: Vec::new(),
         memory: Vec::new(),
         starts,
         scaling: if wants("workers") { scaling::measure(cli, world)? } else { Vec::new() },
     };
     if wants("memory") {
-        run.memory = all.iter().map(memory_at_rest).collect::<anyhow::Result<_>>()?;
+        run.memory = all.iter().map(|proxy| memory_at_rest(proxy, world)).collect::<anyhow::Result<_>>()?;
     }
     for case in &cases {
         measure(case, &all, cli, world, &mut run.samples)?;
@@ -54,6 +57,10 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<Run> {
             }
         }
     }
+    if wants("paced") {
+        run.paced = paced_latencies(&all, cli)?;
+        run.steady = steady(&all)?;
+    }
     if wants("latency") {
         run.latencies = latencies(&all, world, cli)?;
     }
@@ -64,7 +71,7 @@ pub fn run(cli: &Cli, world: &World) -> anyhow::Result<Run> {
 fn start(name: &str, world: &World) -> anyhow::Result<Proxy> {
     let proxy = proxies::start(name, world)?;
     for (kind, target) in proxy.targets() {
-        load::wait_for(kind, target).with_context(|| {
+        load::wait_for(kind, target, &world.ca_file()).with_context(|| {
             format!(
                 "{name} ({kind:?}) does not put its own credential in place of the caller's; it says:\n{}",
                 proxy.said()
@@ -82,7 +89,7 @@ fn starts(cli: &Cli, world: &World) -> anyhow::Result<HashMap<String, f64>> {
         for _ in 0..cli.rounds {
             let begun = Instant::now();
             let proxy = proxies::start_plain(name, world)?;
-            load::wait_for(Kind::Plain, proxy.plain())?;
+            load::wait_for(Kind::Plain, proxy.plain(), &world.ca_file())?;
             times.push(begun.elapsed().as_secs_f64() * 1e3);
         }
         medians.insert(name.clone(), median(times.into_iter()).unwrap_or_default());
@@ -100,7 +107,7 @@ fn measure(
 ) -> anyhow::Result<()> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of requests")]
     let requests = (case.requests as f64 * cli.scale) as usize;
-    ensure!(requests > CONCURRENCY, "--scale is too small");
+    ensure!(requests > case.at_once, "--scale is too small");
     let body_file = world.dir.join("body");
     let mut content = vec![b'x'; case.body];
     if case.is_grpc() {
@@ -108,7 +115,7 @@ fn measure(
     }
     std::fs::write(&body_file, content)?;
     let style = Style {
-        connections: if case.kind.is_h2() { CONCURRENCY / 8 } else { CONCURRENCY },
+        connections: if case.kind.is_h2() { case.at_once / 8 } else { case.at_once },
         streams: case.kind.is_h2().then_some(8),
         body_file: (case.body > 0).then(|| body_file.to_str().expect("a path made here")),
         is_grpc: case.is_grpc(),
@@ -116,8 +123,22 @@ fn measure(
     };
     let able: Vec<(&Proxy, &Target)> =
         all.iter().filter_map(|proxy| Some((proxy, proxy.target(case.kind)?))).collect();
+    let load = |target: &Target, requests: usize| {
+        if case.kind == Kind::CallerTls {
+            load::new_tls(target, &world.ca_file(), requests)
+        } else {
+            load::run(target, case.path, requests, style)
+        }
+    };
     for (_, target) in &able {
-        load::run(target, case.path, (requests / 5).max(CONCURRENCY), style)?;
+        load(target, (requests / 5).max(case.at_once))?;
+    }
+    let mut calls = HashMap::new();
+    if cli.cases.is_empty() || cli.cases.iter().any(|own| own == "system-calls") {
+        for (proxy, target) in &able {
+            let counted = system_calls::count(target.process, &world.dir, || load(target, requests))?;
+            calls.insert(proxy.name.clone(), counted as f64 / requests as f64);
+        }
     }
     for round in 0..cli.rounds {
         for turn in 0..able.len() {
@@ -125,8 +146,9 @@ fn measure(
             let reloading = (case.kind == Kind::Reloaded)
                 .then(|| Reloading::start(&world.dir, target.process))
                 .transpose()?;
-            let before = account::cpu(target.process)?;
-            let requests_per_second = load::run(target, case.path, requests, style)?;
+            let handshakes = || case.opens_connections().then(|| load::handshakes(world.plain)).transpose();
+            let (before, earlier) = (account::cpu(target.process)?, handshakes()?);
+            let requests_per_second = load(target, requests)?;
             let cpu = account::cpu(target.process)?.saturating_sub(before);
             drop(reloading);
             let cpu_micros = cpu.as_secs_f64() * 1e6 / requests as f64;
@@ -135,6 +157,10 @@ fn measure(
                 case: case.name,
                 cpu_micros,
                 requests_per_second,
+                system_calls: calls.get(&proxy.name).copied(),
+                resumed: earlier.zip(handshakes()?).map(|(earlier, later)| {
+                    (later.1 - earlier.1) as f64 / (later.0 - earlier.0).max(1) as f64
+                }),
             });
         }
         eprintln!("{}: round {} of {}", case.name, round + 1, cli.rounds);
@@ -142,17 +168,13 @@ fn measure(
     Ok(())
 }
 
-/// Before any load: idle, and with a thousand connections that were used once.
-fn memory_at_rest(proxy: &Proxy) -> anyhow::Result<Memory> {
-    const IDLE: usize = 1000;
+/// Before any load: idle, and with a thousand idle callers.
+fn memory_at_rest(proxy: &Proxy, world: &World) -> anyhow::Result<Memory> {
     let idle = account::memory(proxy.plain().process)?;
-    let callers = callers(proxy, IDLE)?;
-    let grown = account::memory(proxy.plain().process)?.saturating_sub(idle);
-    drop(callers);
     Ok(Memory {
         proxy: proxy.name.clone(),
         idle,
-        per_connection: grown as f64 / IDLE as f64,
+        per_caller: idle::measure(proxy, world)?,
         after_load: 0,
         ten_thousand: None,
     })
@@ -244,4 +266,58 @@ impl Way<'_> {
         let at = |part: usize| times[times.len() * part / 1000].as_secs_f64() * 1e6;
         Ok([at(500), at(990), at(999)])
     }
+}
+
+/// Latency at several connections, and at half the rate that 64 connections reach.
+fn paced_latencies(all: &[Proxy], cli: &Cli) -> anyhow::Result<Vec<Paced>> {
+    const WAYS: [(&str, usize, bool); 4] = [
+        ("16 connections", 16, false),
+        ("64 connections", 64, false),
+        ("256 connections", 256, false),
+        ("half of the maximum, 64 connections, open loop", 64, true),
+    ];
+    let duration = Duration::from_secs(2);
+    let closed = |connections| Pace { connections, rate: None, duration };
+    let mut halves = Vec::new();
+    for proxy in all {
+        halves.push(paced::run(proxy.plain(), closed(64))?.rate / 2.0);
+    }
+    // The same rate for all, so that they do the same work.
+    let half = halves.into_iter().min_by(f64::total_cmp).context("no proxy")?;
+    let mut measured = Vec::new();
+    for (way, connections, is_open) in WAYS {
+        let pace = Pace { rate: is_open.then_some(half), ..closed(connections) };
+        let mut rounds: Vec<Vec<[f64; 2]>> = vec![Vec::new(); all.len()];
+        for round in 0..cli.rounds {
+            for turn in 0..all.len() {
+                let index = (round + turn) % all.len();
+                let latencies = paced::run(all[index].plain(), pace)?;
+                rounds[index].push([latencies.micros(500), latencies.micros(990)]);
+            }
+            eprintln!("{way}: round {} of {}", round + 1, cli.rounds);
+        }
+        for (proxy, rounds) in all.iter().zip(rounds) {
+            let of = |at: usize| median(rounds.iter().map(|round| round[at])).unwrap_or_default();
+            measured.push(Paced { proxy: proxy.name.clone(), way, p50: of(0), p99: of(1) });
+        }
+    }
+    Ok(measured)
+}
+
+/// The shape that Istio publishes: 1,000 requests of 1 KB per second on 16 connections, with an upstream over TLS.
+fn steady(all: &[Proxy]) -> anyhow::Result<Vec<Steady>> {
+    const DURATION: Duration = Duration::from_secs(10);
+    let mut measured = Vec::new();
+    for proxy in all {
+        let Some(target) = proxy.target(Kind::Tls) else { continue };
+        let before = account::cpu(target.process)?;
+        paced::run(target, Pace { connections: 16, rate: Some(1000.0), duration: DURATION })?;
+        let cpu = account::cpu(target.process)?.saturating_sub(before);
+        measured.push(Steady {
+            proxy: proxy.name.clone(),
+            cores: cpu.as_secs_f64() / DURATION.as_secs_f64(),
+            memory: account::memory(target.process)?,
+        });
+    }
+    Ok(measured)
 }

@@ -69,13 +69,13 @@ fn rustc() -> anyhow::Result<String> {
 
 fn run(world: &World, prefix: &'static str, requests: usize) -> anyhow::Result<u64> {
     let listen: SocketAddr = free_address()?;
-    let (config, out) = (sidekey_config(world, "sidekey", listen, 1)?, world.dir.join("callgrind.out"));
+    let (config, out) = (sidekey_config(world, "sidekey", listen, None, 1)?, world.dir.join("callgrind.out"));
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", &format!("--callgrind-out-file={}", out.display())]);
     command.arg(&world.sidekey).args(["run", "--config", &config]);
     let process = Process::start(&mut command, &world.dir)?;
     let target = crate::proxies::Target { process: process.id(), address: listen, prefix };
-    wait_for(Kind::Plain, &target).context("valgrind (Debian: apt-get install valgrind)")?;
+    wait_for(Kind::Plain, &target, &world.ca_file()).context("valgrind (Debian: apt-get install valgrind)")?;
     let mut caller = Caller::to(&target)?;
     for _ in 0..requests {
         caller.get("/1k")?;

@@ -3,14 +3,16 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 
 use crate::proxies::{Kind, Target};
+use crate::{idle, pki};
 
 /// What a caller that must not get through with it sends.
-const OWN: &str = "Basic ZXZpbDpldmls";
+pub const OWN: &str = "Basic ZXZpbDpldmls";
 
 /// How requests are made.
 #[derive(Clone, Copy)]
@@ -69,10 +71,13 @@ pub fn run(target: &Target, path: &str, requests: usize, style: Style<'_>) -> an
 }
 
 /// Waits until a request is answered 200, which the upstream does for the right credential only.
-pub fn wait_for(kind: Kind, target: &Target) -> anyhow::Result<()> {
+pub fn wait_for(kind: Kind, target: &Target, ca_file: &str) -> anyhow::Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let answered = if kind.is_h2() {
+        let answered = if kind == Kind::CallerTls {
+            pki::client_config(Some(ca_file))
+                .and_then(|config| idle::tls_caller(target, Arc::new(config)).map(drop))
+        } else if kind.is_h2() {
             run(target, "/1k", 1, Style::single(true)).map(drop)
         } else {
             Caller::to(target).and_then(|mut caller| caller.get("/1k"))
@@ -83,6 +88,36 @@ pub fn wait_for(kind: Kind, target: &Target) -> anyhow::Result<()> {
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     }
+}
+
+/// A new TLS connection for each of the requests, without resumption, eight at once; returns requests per second.
+pub fn new_tls(target: &Target, ca_file: &str, requests: usize) -> anyhow::Result<f64> {
+    const THREADS: usize = 8;
+    let mut config = pki::client_config(Some(ca_file))?;
+    config.resumption = rustls::client::Resumption::disabled();
+    let config = Arc::new(config);
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        let callers: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let connect = || idle::tls_caller(target, config.clone()).map(drop);
+                scope.spawn(move || (0..requests / THREADS).try_for_each(|_| connect()))
+            })
+            .collect();
+        callers.into_iter().try_for_each(|caller| caller.join().expect("it does not panic"))
+    })?;
+    Ok(requests as f64 / start.elapsed().as_secs_f64())
+}
+
+/// TLS connections that the upstream has accepted: all of them, and those that resumed a session.
+pub fn handshakes(upstream: SocketAddr) -> anyhow::Result<(u64, u64)> {
+    let mut socket = TcpStream::connect(upstream)?;
+    socket.write_all(b"GET /handshakes HTTP/1.1\r\nHost: upstream\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    socket.read_to_string(&mut text)?;
+    let counts = text.rsplit("\r\n\r\n").next().and_then(|body| body.split_once(' '));
+    let (all, resumed) = counts.with_context(|| format!("the upstream counts nothing: {text}"))?;
+    Ok((all.parse()?, resumed.parse()?))
 }
 
 /// The times of `requests` requests one after the other on one connection, sorted.

@@ -9,8 +9,10 @@ mod account;
 mod cases;
 mod compare;
 mod hyper_proxy;
+mod idle;
 mod instructions;
 mod load;
+mod paced;
 mod pingora_proxy;
 mod pki;
 mod plot;
@@ -18,6 +20,7 @@ mod proxies;
 mod reload;
 mod report;
 mod scaling;
+mod system_calls;
 mod upstream;
 mod upstream_h2;
 
@@ -52,13 +55,16 @@ struct Cli {
     /// The program that is measured.
     #[arg(long, default_value = "target/dist/sidekey")]
     sidekey: PathBuf,
+    /// An older program, as the proxy `before`.
+    #[arg(long)]
+    before: Option<PathBuf>,
     /// Where Envoy is.
     #[arg(long, default_value = "envoy")]
     envoy: PathBuf,
     /// Which proxies.
     #[arg(long, value_delimiter = ',', default_values = proxies::ALL)]
     proxies: Vec<String>,
-    /// Which cases; `latency`, `memory`, `start` and `workers` are four of them.
+    /// Which cases; `latency`, `paced`, `memory`, `start`, `system-calls` and `workers` are some of them.
     #[arg(long, value_delimiter = ',')]
     cases: Vec<String>,
     #[arg(long, default_value_t = 5)]
@@ -105,7 +111,7 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     match &cli.part {
         Some(Part::Instructions { sidekey, baseline }) => {
-            let (world, _upstream) = prepare(sidekey, &cli.envoy)?;
+            let (world, _upstream) = prepare(sidekey, &cli)?;
             instructions::report(&instructions::count(&world)?, baseline.as_deref())
         }
         Some(Part::Upstream { plain, tls, h2, dir }) => upstream::run(*plain, *tls, *h2, dir),
@@ -116,7 +122,7 @@ fn main() -> anyhow::Result<()> {
             hyper_proxy::run(own.listen, &own.upstream, own.ca_file.as_deref(), own.h2_upstream)
         }
         None => {
-            let (world, _upstream) = prepare(&cli.sidekey, &cli.envoy)?;
+            let (world, _upstream) = prepare(&cli.sidekey, &cli)?;
             let run = compare::run(&cli, &world)?;
             let page = run.page();
             println!("{page}");
@@ -133,7 +139,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 /// Starts the upstream, which ends when what is returned does.
-fn prepare(sidekey: &Path, envoy: &Path) -> anyhow::Result<(World, (Process, TempDir))> {
+fn prepare(sidekey: &Path, cli: &Cli) -> anyhow::Result<(World, (Process, TempDir))> {
     let (_, limit) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, limit, limit)?;
     let mut second = CpuSet::new();
@@ -145,7 +151,8 @@ fn prepare(sidekey: &Path, envoy: &Path) -> anyhow::Result<(World, (Process, Tem
     let world = World {
         dir: dir.path().to_owned(),
         sidekey: sidekey.to_owned(),
-        envoy: envoy.to_owned(),
+        before: cli.before.clone(),
+        envoy: cli.envoy.clone(),
         plain: proxies::free_address()?,
         tls: proxies::free_address()?,
         h2: proxies::free_address()?,

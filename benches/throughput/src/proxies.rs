@@ -17,6 +17,9 @@ use crate::authorization;
 /// What can be compared, Sidekey first.
 pub const ALL: [&str; 7] = ["sidekey", "nginx", "haproxy", "envoy", "caddy", "pingora", "hyper"];
 
+/// The name of an older Sidekey, which is compared as the others are.
+pub const BEFORE: &str = "before";
+
 /// The core of every proxy; load and upstream have the other.
 const CORE: &str = "0";
 
@@ -24,6 +27,8 @@ const CORE: &str = "0";
 pub struct World {
     pub dir: PathBuf,
     pub sidekey: PathBuf,
+    /// An older Sidekey.
+    pub before: Option<PathBuf>,
     pub envoy: PathBuf,
     pub plain: SocketAddr,
     pub tls: SocketAddr,
@@ -32,7 +37,14 @@ pub struct World {
 }
 
 impl World {
-    fn ca_file(&self) -> String {
+    /// The program of that name, one of the two Sidekeys.
+    fn program(&self, name: &str) -> anyhow::Result<&Path> {
+        let before = self.before.as_deref().filter(|_| name == BEFORE);
+        if name == BEFORE { before.context("--before says where it is") } else { Ok(&self.sidekey) }
+    }
+
+    /// The certificate of the run.
+    pub fn ca_file(&self) -> String {
         self.dir.join("ca.pem").display().to_string()
     }
 
@@ -86,6 +98,8 @@ pub enum Kind {
     Plain,
     /// The upstream over TLS.
     Tls,
+    /// TLS from callers.
+    CallerTls,
     /// HTTP/2 from callers, by prior knowledge.
     H2c,
     /// HTTP/2 to the upstream, by prior knowledge.
@@ -151,14 +165,16 @@ impl Proxy {
 
 /// Starts the proxy of that name.
 pub fn start(name: &str, world: &World) -> anyhow::Result<Proxy> {
-    use Kind::{Grpc, H2Upstream, H2c, Many, OAuth2, Plain, Reloaded, Renewed, Tls};
+    use Kind::{CallerTls, Grpc, H2Upstream, H2c, Many, OAuth2, Plain, Reloaded, Renewed, Tls};
     // What listens where: a process for each of the small proxies, which do one thing; one for each of the others.
     let ways: Vec<(Kind, SocketAddr, &'static str)> = match name {
-        "sidekey" => {
+        "sidekey" | BEFORE => {
             let (all, many, reloaded) = (free_address()?, free_address()?, free_address()?);
+            let caller_tls = free_address()?;
             vec![
                 (Plain, all, "/plain"),
                 (Tls, all, "/tls"),
+                (CallerTls, caller_tls, "/plain"),
                 (H2c, all, "/plain"),
                 (H2Upstream, all, "/h2"),
                 (Grpc, all, "/h2"),
@@ -170,16 +186,16 @@ pub fn start(name: &str, world: &World) -> anyhow::Result<Proxy> {
         }
         // A listener for each version; nginx speaks HTTP/2 to upstreams for gRPC alone, and what HAProxy makes of an HTTP/2
         // answer has no reason phrase and no space before it, which h2load does not read.
-        "nginx" | "haproxy" => with_addresses(&[Plain, Tls, H2c, Grpc])?,
+        "nginx" | "haproxy" => with_addresses(&[Plain, Tls, CallerTls, H2c, Grpc])?,
         "pingora" | "hyper" | "caddy" | "envoy" => with_addresses(&[Plain, Tls, H2c, H2Upstream, Grpc])?,
         _ => bail!("there is no proxy {name:?}; there are {}", ALL.join(", ")),
     };
     let at = |kind| ways.iter().find(|(own, ..)| *own == kind).expect("listed above").1;
     let commands = match name {
-        "sidekey" => vec![
-            pinned_sidekey(world, &sidekey_config(world, "sidekey", at(Plain), 1)?),
-            pinned_sidekey(world, &many_config(world, at(Many))?),
-            pinned_sidekey(world, &sidekey_config(world, RELOADED, at(Reloaded), 1)?),
+        "sidekey" | BEFORE => vec![
+            pinned_sidekey(world, name, &sidekey_config(world, name, at(Plain), Some(at(CallerTls)), 1)?)?,
+            pinned_sidekey(world, name, &many_config(world, at(Many))?)?,
+            pinned_sidekey(world, name, &sidekey_config(world, RELOADED, at(Reloaded), None, 1)?)?,
         ],
         "nginx" => vec![nginx(world, &at)?],
         "haproxy" => vec![haproxy(world, &at)?],
@@ -195,8 +211,8 @@ pub fn start(name: &str, world: &World) -> anyhow::Result<Proxy> {
         .map(|mut command| Process::start(&mut command, &world.dir))
         .collect::<anyhow::Result<Vec<_>>>()?;
     let process = |index: usize, kind| match (name, kind) {
-        ("sidekey", Many) => processes[1].id(),
-        ("sidekey", Reloaded) => processes[2].id(),
+        ("sidekey" | BEFORE, Many) => processes[1].id(),
+        ("sidekey" | BEFORE, Reloaded) => processes[2].id(),
         ("pingora" | "hyper", _) => processes[index].id(),
         _ => processes[0].id(),
     };
@@ -214,13 +230,17 @@ pub fn start(name: &str, world: &World) -> anyhow::Result<Proxy> {
 pub fn start_plain(name: &str, world: &World) -> anyhow::Result<Proxy> {
     let address = free_address()?;
     let mut command = match name {
-        "sidekey" => pinned_sidekey(world, &sidekey_config(world, "sidekey-start", address, 1)?),
+        "sidekey" | BEFORE => {
+            pinned_sidekey(world, name, &sidekey_config(world, &format!("{name}-start"), address, None, 1)?)?
+        }
         "pingora" | "hyper" => own(name, Kind::Plain, address, world)?,
         _ => {
             let others = (free_address()?, free_address()?, free_address()?, free_address()?);
+            let caller_tls = free_address()?;
             let at = |kind| match kind {
                 Kind::Plain => address,
                 Kind::Tls => others.0,
+                Kind::CallerTls => caller_tls,
                 Kind::H2c => others.1,
                 Kind::H2Upstream => others.2,
                 _ => others.3,
@@ -235,7 +255,7 @@ pub fn start_plain(name: &str, world: &World) -> anyhow::Result<Proxy> {
         }
     };
     let process = Process::start(&mut command, &world.dir)?;
-    let prefix = if name == "sidekey" { "/plain" } else { "" };
+    let prefix = if matches!(name, "sidekey" | BEFORE) { "/plain" } else { "" };
     let target = Target { process: process.id(), address, prefix };
     let targets = vec![(Kind::Plain, target)];
     Ok(Proxy { name: name.to_owned(), version: String::new(), targets, processes: vec![process] })
@@ -256,10 +276,10 @@ fn pinned(program: impl AsRef<Path>) -> Command {
     command
 }
 
-fn pinned_sidekey(world: &World, config: &str) -> Command {
-    let mut command = pinned(&world.sidekey);
+fn pinned_sidekey(world: &World, name: &str, config: &str) -> anyhow::Result<Command> {
+    let mut command = pinned(world.program(name)?);
     command.args(["run", "--config", config]);
-    command
+    Ok(command)
 }
 
 /// The configuration that changes under load.
@@ -268,7 +288,7 @@ pub const RELOADED: &str = "sidekey-reloaded";
 /// Sidekey with so many workers, free to use every core.
 pub fn start_workers(world: &World, workers: usize) -> anyhow::Result<Proxy> {
     let address = free_address()?;
-    let config = sidekey_config(world, &format!("sidekey-workers-{workers}"), address, workers)?;
+    let config = sidekey_config(world, &format!("sidekey-workers-{workers}"), address, None, workers)?;
     let mut command = Command::new("taskset");
     command.args(["-c", "0,1"]).arg(&world.sidekey).args(["run", "--config", &config]);
     let process = Process::start(&mut command, &world.dir)?;
@@ -286,8 +306,13 @@ pub fn sidekey_config(
     world: &World,
     name: &str,
     listen: SocketAddr,
+    caller_tls: Option<SocketAddr>,
     workers: usize,
 ) -> anyhow::Result<String> {
+    let key_file = world.dir.join("key.pem").display().to_string();
+    let caller_tls = caller_tls.map_or_else(String::new, |address| {
+        format!(", {{ address: '{address}', tls: {{ cert_file: {}, key_file: {key_file} }} }}", world.ca_file())
+    });
     let token = authorization().trim_start_matches("Bearer ");
     let oauth2 = |token_path: &str| {
         format!(
@@ -297,7 +322,7 @@ pub fn sidekey_config(
     };
     let config = format!(
         r"
-listen: {listen}
+listen: [ '{listen}'{caller_tls} ]
 admin: {admin}
 threads: {workers}
 services:
@@ -369,11 +394,19 @@ http {{
   # Bodies stay in memory.
   client_body_buffer_size 64k;
   proxy_max_temp_file_size 0;
+  proxy_ssl_protocols TLSv1.3;
   proxy_ssl_name localhost;
   proxy_ssl_verify on;
   proxy_ssl_trusted_certificate {ca};
   server {{ listen {plain}; location / {{ proxy_pass http://plain; }} }}
   server {{ listen {tls}; location / {{ proxy_pass https://tls; }} }}
+  server {{
+    listen {caller_tls} ssl;
+    ssl_certificate {ca};
+    ssl_certificate_key {dir}/key.pem;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    location / {{ proxy_pass http://plain; }}
+  }}
   server {{ listen {h2c} http2; http2_max_requests 1000000000; location / {{ proxy_pass http://plain; }} }}
   upstream h2 {{ server {up_h2}; keepalive 256; keepalive_requests 1000000000; }}
   server {{
@@ -390,6 +423,7 @@ http {{
         ca = world.ca_file(),
         plain = at(Kind::Plain),
         tls = at(Kind::Tls),
+        caller_tls = at(Kind::CallerTls),
         h2c = at(Kind::H2c),
         grpc = at(Kind::Grpc),
         up_h2 = world.h2,
@@ -400,6 +434,9 @@ http {{
 }
 
 fn haproxy(world: &World, at: &dyn Fn(Kind) -> SocketAddr) -> anyhow::Result<Command> {
+    // HAProxy reads certificate and key from one file.
+    let both = [world.ca_file(), world.dir.join("key.pem").display().to_string()].map(std::fs::read_to_string);
+    let both = world.write("haproxy.pem", &both.into_iter().collect::<Result<String, _>>()?)?;
     let config = format!(
         r#"
 global
@@ -419,6 +456,10 @@ frontend tls
   bind {tls}
   http-request set-header Authorization "{authorization}"
   default_backend tls
+frontend caller_tls
+  bind {caller_tls} ssl crt {both}
+  http-request set-header Authorization "{authorization}"
+  default_backend plain
 frontend h2c
   bind {h2c} proto h2
   http-request set-header Authorization "{authorization}"
@@ -432,7 +473,7 @@ backend h2
 backend plain
   server up {up_plain}
 backend tls
-  server up {up_tls} ssl verify required ca-file {ca} sni str(localhost) verifyhost localhost
+  server up {up_tls} ssl ssl-min-ver TLSv1.3 verify required ca-file {ca} sni str(localhost) verifyhost localhost
 "#,
         up_plain = world.plain,
         up_tls = world.tls,
@@ -440,6 +481,7 @@ backend tls
         ca = world.ca_file(),
         plain = at(Kind::Plain),
         tls = at(Kind::Tls),
+        caller_tls = at(Kind::CallerTls),
         h2c = at(Kind::H2c),
         grpc = at(Kind::Grpc),
         up_h2 = world.h2,
@@ -555,7 +597,9 @@ fn envoy(world: &World, at: &dyn Fn(Kind) -> SocketAddr) -> anyhow::Result<Comma
       typed_config:
         "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
         sni: localhost
-        common_tls_context: {{ validation_context: {{ trusted_ca: {{ filename: {} }} }} }}"#,
+        common_tls_context:
+          tls_params: {{ tls_minimum_protocol_version: TLSv1_3, tls_maximum_protocol_version: TLSv1_3 }}
+          validation_context: {{ trusted_ca: {{ filename: {} }} }}"#,
         world.ca_file()
     );
     let h2 = r#"
@@ -616,7 +660,7 @@ fn version(name: &str, world: &World) -> anyhow::Result<String> {
         Ok(version.unwrap_or("unknown").trim_start_matches('v').to_owned())
     };
     match name {
-        "sidekey" => said(Command::new(&world.sidekey).arg("--version")),
+        "sidekey" | BEFORE => said(Command::new(world.program(name)?).arg("--version")),
         "nginx" => said(Command::new("nginx").arg("-v")),
         "haproxy" => said(Command::new("haproxy").arg("-v")),
         "caddy" => said(Command::new("caddy").arg("version")),

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use crate::idle::PerCaller;
 use crate::scaling::Scaling;
 
 /// One measurement of one proxy.
@@ -15,6 +16,26 @@ pub struct Sample {
     /// Of the proxy's process.
     pub cpu_micros: f64,
     pub requests_per_second: f64,
+    /// For each request; `None` if they were not counted.
+    pub system_calls: Option<f64>,
+    /// The share of the connections to the upstream that resumed a TLS session; `None` if each request does not open one.
+    pub resumed: Option<f64>,
+}
+
+/// Latency in one way, in microseconds.
+pub struct Paced {
+    pub proxy: String,
+    pub way: &'static str,
+    pub p50: f64,
+    pub p99: f64,
+}
+
+/// What 1,000 requests per second take.
+pub struct Steady {
+    pub proxy: String,
+    pub cores: f64,
+    /// In KiB.
+    pub memory: u64,
 }
 
 /// Latency at one connection, in microseconds.
@@ -29,7 +50,7 @@ pub struct Latency {
 pub struct Memory {
     pub proxy: String,
     pub idle: u64,
-    pub per_connection: f64,
+    pub per_caller: PerCaller,
     pub after_load: u64,
     /// With ten thousand connections of callers.
     pub ten_thousand: Option<u64>,
@@ -42,6 +63,8 @@ pub struct Run {
     pub rounds: usize,
     pub samples: Vec<Sample>,
     pub latencies: Vec<Latency>,
+    pub paced: Vec<Paced>,
+    pub steady: Vec<Steady>,
     pub memory: Vec<Memory>,
     /// Milliseconds to the first answer.
     pub starts: HashMap<String, f64>,
@@ -82,7 +105,16 @@ impl Run {
             |proxy: &str, case: &str| median(self.of(proxy, case).map(|sample| sample.requests_per_second));
         self.table(&mut page, "Requests per second, on the one core that the proxy has", &names, rate, 0);
 
+        let calls = |proxy: &str, case: &str| self.of(proxy, case).find_map(|sample| sample.system_calls);
+        self.table(&mut page, "System calls per request", &names, calls, 2);
+        let resumed = |proxy: &str, case: &str| {
+            median(self.of(proxy, case).filter_map(|sample| sample.resumed)).map(|share| 100.0 * share)
+        };
+        self.table(&mut page, "Connections to the upstream that resumed a TLS session, %", &names, resumed, 1);
+
         self.latency(&mut page);
+        self.paced(&mut page);
+        self.steady(&mut page);
         self.memory(&mut page);
         self.starts(&mut page, &names);
         self.scaling(&mut page);
@@ -131,20 +163,49 @@ impl Run {
         page.push('\n');
     }
 
+    fn paced(&self, page: &mut String) {
+        if self.paced.is_empty() {
+            return;
+        }
+        let _ = writeln!(page, "## Several connections, GET 1 KB: µs\n\n| | | p50 | p99 |\n|---|---|---|---|");
+        for Paced { proxy, way, p50, p99 } in &self.paced {
+            let _ = writeln!(page, "| {way} | {proxy} | {p50:.0} | {p99:.0} |");
+        }
+        page.push('\n');
+    }
+
+    fn steady(&self, page: &mut String) {
+        if self.steady.is_empty() {
+            return;
+        }
+        let _ = writeln!(
+            page,
+            "## 1,000 requests of 1 KB per second, 16 connections, upstream over TLS\n\n| | cores | memory, MiB |\n|---|---|---|"
+        );
+        for Steady { proxy, cores, memory } in &self.steady {
+            let _ = writeln!(page, "| {proxy} | {cores:.4} | {:.1} |", *memory as f64 / 1024.0);
+        }
+        page.push('\n');
+    }
+
     fn memory(&self, page: &mut String) {
         if self.memory.is_empty() {
             return;
         }
         let _ = writeln!(
             page,
-            "## Memory (proportional set)\n\n| | idle, MiB | per idle connection of a caller, KiB | after load, MiB | then with 10,000 connections, MiB |\n|---|---|---|---|---|"
+            "## Memory (proportional set)\n\n| | idle, MiB | for each idle caller, KiB | with TLS, KiB | in HTTP/2, KiB | after load, MiB | then with 10,000 connections, MiB |\n|---|---|---|---|---|---|---|"
         );
         let mib = |kib: u64| kib as f64 / 1024.0;
-        for Memory { proxy, idle, per_connection, after_load, ten_thousand } in &self.memory {
+        for Memory { proxy, idle, per_caller, after_load, ten_thousand } in &self.memory {
             let (idle, after_load) = (mib(*idle), mib(*after_load));
             let many = ten_thousand.map_or_else(String::new, |kib| format!("{:.1}", mib(kib)));
-            let _ =
-                writeln!(page, "| {proxy} | {idle:.1} | {per_connection:.1} | {after_load:.1} | {many} |");
+            let cell = |kib: Option<f64>| kib.map_or_else(String::new, |kib| format!("{kib:.1}"));
+            let [plain, tls, http2] = [Some(per_caller.plain), per_caller.tls, per_caller.http2].map(cell);
+            let _ = writeln!(
+                page,
+                "| {proxy} | {idle:.1} | {plain} | {tls} | {http2} | {after_load:.1} | {many} |"
+            );
         }
         page.push('\n');
     }
@@ -198,6 +259,7 @@ impl Run {
             json!({
                 "proxy": sample.proxy, "case": sample.case,
                 "cpu_micros": sample.cpu_micros, "requests_per_second": sample.requests_per_second,
+                "system_calls": sample.system_calls, "resumed": sample.resumed,
             })
         });
         let latencies = self.latencies.iter().map(
@@ -206,19 +268,28 @@ impl Run {
         let memory = self.memory.iter().map(|memory| {
             json!({
                 "proxy": memory.proxy, "idle_kib": memory.idle,
-                "per_idle_connection_kib": memory.per_connection, "after_load_kib": memory.after_load,
+                "per_idle_caller_kib": memory.per_caller.plain, "per_idle_caller_tls_kib": memory.per_caller.tls,
+                "per_idle_caller_http2_kib": memory.per_caller.http2, "after_load_kib": memory.after_load,
                 "ten_thousand_connections_kib": memory.ten_thousand,
             })
         });
         let scaling = self.scaling.iter().map(|Scaling { workers, cpu_micros, requests_per_second }| {
             json!({ "workers": workers, "cpu_micros": cpu_micros, "requests_per_second": requests_per_second })
         });
+        let paced = self.paced.iter().map(
+            |Paced { proxy, way, p50, p99 }| json!({ "proxy": proxy, "way": way, "p50_micros": p50, "p99_micros": p99 }),
+        );
+        let steady = self.steady.iter().map(
+            |Steady { proxy, cores, memory }| json!({ "proxy": proxy, "cores": cores, "memory_kib": memory }),
+        );
         json!({
             "machine": machine().into_iter().collect::<std::collections::BTreeMap<_, _>>(),
             "versions": self.proxies.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "rounds": self.rounds,
             "samples": samples.collect::<Vec<_>>(),
             "latencies": latencies.collect::<Vec<_>>(),
+            "paced": paced.collect::<Vec<_>>(),
+            "steady": steady.collect::<Vec<_>>(),
             "memory": memory.collect::<Vec<_>>(),
             "scaling": scaling.collect::<Vec<_>>(),
             "start_millis": self.starts.iter().collect::<std::collections::BTreeMap<_, _>>(),

@@ -23,7 +23,7 @@ pub fn measure(cli: &Cli, world: &World) -> anyhow::Result<Vec<Scaling>> {
     let mut both = Vec::new();
     for workers in [1, 2] {
         let proxy = proxies::start_workers(world, workers)?;
-        load::wait_for(Kind::Plain, proxy.plain())?;
+        load::wait_for(Kind::Plain, proxy.plain(), &world.ca_file())?;
         load::run(proxy.plain(), "/1k", requests / 5, style)?;
         both.push((workers, proxy, Vec::new()));
     }

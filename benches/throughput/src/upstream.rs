@@ -6,15 +6,19 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use rustls::HandshakeKind;
 use tokio_rustls::TlsAcceptor;
 
 use crate::{authorization, pki, upstream_h2};
 
 /// What is asked for where every request is to have a connection of its own.
 const CLOSE: &str = "/close";
+/// Where the number of TLS connections is asked for.
+const HANDSHAKES: &str = "/handshakes";
 const REFUSAL: &[u8] = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
 
 /// `/1k`, `/64k` and `/1m`, ready to be written, `/close`, which is `/1k` on a connection that ends with it, and tokens.
@@ -23,6 +27,8 @@ struct Answers {
     close: Vec<u8>,
     token: Vec<u8>,
     short_token: Vec<u8>,
+    /// TLS connections, and those of them that resumed a session.
+    handshakes: (AtomicU64, AtomicU64),
 }
 
 impl Answers {
@@ -45,7 +51,21 @@ impl Answers {
             close: small,
             token: token(3600),
             short_token: token(1),
+            handshakes: (AtomicU64::new(0), AtomicU64::new(0)),
         }
+    }
+
+    fn record_handshake(&self, kind: Option<HandshakeKind>) {
+        self.handshakes.0.fetch_add(1, Ordering::Relaxed);
+        if kind == Some(HandshakeKind::Resumed) {
+            self.handshakes.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn handshakes(&self) -> Vec<u8> {
+        let (all, resumed) = &self.handshakes;
+        let body = format!("{} {}", all.load(Ordering::Relaxed), resumed.load(Ordering::Relaxed));
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
     }
 
     fn to(&self, request: &httparse::Request<'_, '_>) -> &[u8] {
@@ -86,6 +106,7 @@ pub fn run(plain: SocketAddr, tls: SocketAddr, h2: SocketAddr, dir: &Path) -> an
                 let (acceptor, answers) = (acceptor.clone(), own.clone());
                 tokio::spawn(async move {
                     if let Ok(stream) = acceptor.accept(socket).await {
+                        answers.record_handshake(stream.get_ref().1.handshake_kind());
                         serve(stream, &answers).await;
                     }
                 });
@@ -106,10 +127,15 @@ async fn accept(listener: &TcpListener) -> std::io::Result<TcpStream> {
 
 async fn serve(mut io: impl AsyncRead + AsyncWrite + Unpin, answers: &Answers) {
     let mut buffer = Vec::with_capacity(32 * 1024);
+    let mut counts;
     loop {
         let mut fields = [httparse::EMPTY_HEADER; 64];
         let mut request = httparse::Request::new(&mut fields);
         let (head, length, answer, ends) = match request.parse(&buffer) {
+            Ok(httparse::Status::Complete(head)) if request.path == Some(HANDSHAKES) => {
+                counts = answers.handshakes();
+                (head, 0, &counts[..], true)
+            }
             Ok(httparse::Status::Complete(head)) => {
                 (head, content_length(&request), answers.to(&request), request.path == Some(CLOSE))
             }
