@@ -198,6 +198,7 @@ impl Drop for TrackGuard<'_> {
 }
 
 /// The state of one connection: the data plane, its listener, and the snapshot that its requests use.
+#[derive(Clone)]
 pub struct ConnectionContext {
     pub(super) plane: Arc<DataPlane>,
     pub(super) listener: Arc<ListenerContext>,

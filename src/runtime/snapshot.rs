@@ -122,6 +122,7 @@ impl Runtime {
 }
 
 /// Holds a snapshot until it is refreshed, so that references into it stay valid.
+#[derive(Clone)]
 pub struct SnapshotReader {
     runtime: Arc<Runtime>,
     generation: u64,

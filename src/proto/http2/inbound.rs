@@ -87,6 +87,22 @@ impl InboundBody {
         self.state == State::Done && self.data.is_empty() && self.coding_read == self.coding.len()
     }
 
+    /// Whether the body ends without content, and without malformed trailers. Nothing was read of it before.
+    pub async fn is_empty(&mut self) -> bool {
+        while let Some(data) = self.stream.data().await {
+            if !data.is_ok_and(|data| data.is_empty()) {
+                return false;
+            }
+        }
+        match (self.stream.trailers().await, &self.findings) {
+            (Ok(Some(trailers)), Some(findings)) => {
+                findings.check_trailers(self.stream.stream_id().as_u32(), trailers.len())
+            }
+            (Ok(_), _) => true,
+            (Err(_), _) => false,
+        }
+    }
+
     /// Reads and discards the rest of the body, `limit` bytes at most.
     ///
     /// Some callers (curl before 8.0) lose a response that arrives early if their stream is reset before they

@@ -28,13 +28,13 @@ pub(crate) enum Next {
     /// None: the connection has ended.
     Done,
     /// HTTP/2. The buffer has the preface and the bytes after it.
-    Http2(ConnectionContext, Buffer),
+    Http2(Buffer),
     /// The target of a `CONNECT`. The buffer has the bytes that the caller sent after the head.
-    Connect(ConnectionContext, Buffer, ConnectTarget),
+    Connect(Buffer, Box<ConnectTarget>),
 }
 
 /// Serves requests until the connection ends or continues with another protocol.
-pub(crate) async fn requests(mut context: ConnectionContext, io: &mut impl Io) -> Next {
+pub(crate) async fn requests(context: &mut ConnectionContext, io: &mut impl Io) -> Next {
     let mut next_request = None;
     let mut is_first = true;
     // One timer for the time between requests and one for the time within: resetting a timer by a constant
@@ -52,35 +52,36 @@ pub(crate) async fn requests(mut context: ConnectionContext, io: &mut impl Io) -
         let head = match within.timeout(head_limit, read_head(io, &mut buffer)).await {
             Ok(Ok(Ok(length))) => length,
             Ok(Ok(Err(failure))) => {
-                refuse::refuse(&context, io, failure.into(), &mut within).await;
+                refuse::refuse(context, io, failure.into(), &mut within).await;
                 break linger(io, &mut buffer).await;
             }
             Ok(Err(_)) => break,
             Err(_) => {
                 let failure = ProxyError::new(ErrorReason::BadRequest, "the head was not complete in time");
-                refuse::refuse(&context, io, failure.into(), &mut within).await;
+                refuse::refuse(context, io, failure.into(), &mut within).await;
                 break;
             }
         };
         if is_first && &buffer.filled()[..head] == http2::PREFACE {
-            return Next::Http2(context, buffer);
+            return Next::Http2(buffer);
         }
         is_first = false;
         context.refresh();
         if context.is_service_removed() {
-            refuse::refuse(&context, io, ProxyError::service_removed().into(), &mut within).await;
+            refuse::refuse(context, io, ProxyError::service_removed().into(), &mut within).await;
             break linger(io, &mut buffer).await;
         }
         if connect::is_connect(buffer.filled()) {
-            let target = connect::open(&context, &buffer.filled()[..head]).await;
+            // Boxed: the future of a connection reserves space for what it awaits, and few connections get here.
+            let target = Box::pin(connect::open(context, &buffer.filled()[..head])).await;
             buffer.consume(head);
             match target {
-                Ok(target) => return Next::Connect(context, buffer, target),
-                Err(rejection) => refuse::refuse(&context, io, rejection, &mut within).await,
+                Ok(target) => return Next::Connect(buffer, Box::new(target)),
+                Err(rejection) => refuse::refuse(context, io, rejection, &mut within).await,
             };
             break linger(io, &mut buffer).await;
         }
-        match exchange::run(&context, io, &mut buffer, head, false, &mut within).await {
+        match exchange::run(context, io, &mut buffer, head, false, &mut within).await {
             Disposition::KeepAlive => next_request = Some(buffer).filter(|buffer| !buffer.is_empty()),
             Disposition::LingeringClose => break linger(io, &mut buffer).await,
             Disposition::Close | Disposition::Abort(_) => break,
@@ -184,7 +185,7 @@ mod tests {
         let (mut client, mut server) = duplex(64 * 1024);
         let start = Instant::now();
         let serving = tokio::spawn(async move {
-            requests(proxy(), &mut server).await;
+            requests(&mut proxy(), &mut server).await;
             start.elapsed()
         });
         for piece in pieces {
@@ -232,7 +233,7 @@ mod tests {
         // With a write buffer, as a real connection has: a shutdown writes it first.
         let mut server = BufStream::new(server);
         let serving = tokio::spawn(async move {
-            requests(proxy(), &mut server).await;
+            requests(&mut proxy(), &mut server).await;
         });
         client.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         timeout(2 * head_timeout(), serving).await.expect("the connection ends").unwrap();

@@ -29,7 +29,7 @@ pub(crate) async fn serve<S: Io>(
     mut stream: S,
     socket: Option<Arc<dyn PeerSocket>>,
 ) {
-    let context = ConnectionContext::new(plane.clone(), listener.clone()).with_peer(Peer::new(socket));
+    let mut context = ConnectionContext::new(plane.clone(), listener.clone()).with_peer(Peer::new(socket));
     let Some(_permit) = plane.connection_limit.try_acquire(context.snapshot().max_connections) else {
         // With TLS there is no response, because a handshake would cost too much.
         if listener.tls.is_none() {
@@ -40,15 +40,15 @@ pub(crate) async fn serve<S: Io>(
     };
     let _open = listener.connections.track();
     match &listener.tls {
-        None => serve_protocols(context, &mut stream).await,
+        None => serve_protocols(&mut context, &mut stream).await,
         // Boxed, so that a connection without TLS does not reserve memory for it.
-        Some(tls) => Box::pin(serve_tls(context, stream, tls)).await,
+        Some(tls) => Box::pin(serve_tls(&mut context, stream, tls)).await,
     }
 }
 
 /// Does the TLS handshake, and serves the connection if it succeeds. A caller that does not begin with TLS gets an
 /// error without it.
-async fn serve_tls(mut context: ConnectionContext, mut stream: impl Io, tls: &ListenerTls) {
+async fn serve_tls(context: &mut ConnectionContext, mut stream: impl Io, tls: &ListenerTls) {
     let mut stream = Prefixed::new(Buffer::acquire(), &mut stream);
     let mut timer = ReusableTimer::default();
     let Ok(Ok(Some(first))) = timer.timeout(tls::HANDSHAKE_TIMEOUT, stream.first()).await else { return };
@@ -65,7 +65,7 @@ async fn serve_tls(mut context: ConnectionContext, mut stream: impl Io, tls: &Li
     let protocol = NotHttp::on_tls(first);
     let error = protocol.error();
     if protocol == NotHttp::PlainHttp {
-        refuse::refuse(&context, &mut stream, error.into(), &mut timer).await;
+        refuse::refuse(context, &mut stream, error.into(), &mut timer).await;
     } else {
         context.plane.metrics.error("", error.reason.as_str());
     }
@@ -73,23 +73,23 @@ async fn serve_tls(mut context: ConnectionContext, mut stream: impl Io, tls: &Li
 }
 
 /// Serves requests in HTTP/1.1, and what the connection continues with after them.
-async fn serve_protocols(context: ConnectionContext, io: &mut impl Io) {
+async fn serve_protocols(context: &mut ConnectionContext, io: &mut impl Io) {
     // Boxed: most connections have no other protocol, and should not reserve memory for one.
     match http1::requests(context, io).await {
         Next::Done => {}
-        Next::Http2(context, read) => Box::pin(http2::serve(context, io, read)).await,
-        Next::Connect(context, read, target) => Box::pin(serve_connect(context, io, read, target)).await,
+        Next::Http2(read) => Box::pin(http2::serve(context, io, read)).await,
+        Next::Connect(read, target) => Box::pin(serve_connect(context, io, read, *target)).await,
     }
 }
 
 /// Serves a connection after its `CONNECT`. `read` has the bytes that the caller sent after it.
-async fn serve_connect(context: ConnectionContext, io: &mut impl Io, read: Buffer, target: ConnectTarget) {
+async fn serve_connect(context: &mut ConnectionContext, io: &mut impl Io, read: Buffer, target: ConnectTarget) {
     if connect::confirm(io).await.is_err() {
         return;
     }
     match target.route {
         Route::Passthrough(stream, idle) => {
-            connect::pass(&context, io, &read, stream, idle, target.authority, target.caller).await;
+            connect::pass(context, io, &read, stream, idle, target.authority, target.caller).await;
         }
         Route::Intercept(server) => {
             let by = (target.authority, target.credential);
@@ -100,7 +100,7 @@ async fn serve_connect(context: ConnectionContext, io: &mut impl Io, read: Buffe
 
 /// Serves the inside of a `CONNECT` to a service's host, in TLS if the caller begins with it.
 async fn intercept<I: Io>(
-    mut context: ConnectionContext,
+    context: &mut ConnectionContext,
     mut inner: Prefixed<'_, I>,
     server: Arc<ServerConfig>,
     (authority, credential): (String, Option<Zeroizing<Vec<u8>>>),
@@ -116,9 +116,9 @@ async fn intercept<I: Io>(
 
 /// Serves the protocols inside a `CONNECT`. It is separate from `serve_protocols`, because the type of that
 /// future would contain itself.
-async fn serve_intercepted(context: ConnectionContext, io: &mut impl Io) {
+async fn serve_intercepted(context: &mut ConnectionContext, io: &mut impl Io) {
     match http1::requests(context, io).await {
-        Next::Http2(context, read) => Box::pin(http2::serve(context, io, read)).await,
+        Next::Http2(read) => Box::pin(http2::serve(context, io, read)).await,
         // `connect::open` rejects a `CONNECT` within a `CONNECT`.
         Next::Done | Next::Connect(..) => {}
     }

@@ -32,9 +32,12 @@ pub(crate) async fn run(
     timer: &mut ReusableTimer,
 ) -> Disposition {
     let mut out = Buffer::acquire();
-    let attempt = Attempt { is_http2, ..Attempt::FIRST };
     let slot = EndpointSlot::new();
-    let prepared = match prepare(context, &buffer.filled()[..length], &mut out, &attempt, &slot) {
+    let prepared = {
+        let attempt = Attempt { is_http2, ..Attempt::FIRST };
+        prepare(context, &buffer.filled()[..length], &mut out, &attempt, &slot)
+    };
+    let prepared = match prepared {
         Ok(prepared) => prepared,
         Err(rejection) => {
             buffer.consume(length);
@@ -48,8 +51,8 @@ pub(crate) async fn run(
     }
     let signed = match signed {
         Ok(_) => Ok(()),
-        // Boxed: the future of every request reserves space for what it awaits, and few requests get here.
-        Err(reason) => Box::pin(request.sign_late(reason, io, buffer, &mut out)).await,
+        // Boxed: the future of every request reserves space for what it awaits and what it keeps, and few requests get here.
+        Err(reason) => Box::pin(request.sign_late(reason, io, buffer, &mut out)).await.map_err(Box::new),
     };
     // The request may have got another head.
     let length = request.head_length;
@@ -61,7 +64,10 @@ pub(crate) async fn run(
         buffer.retain();
     }
     let ready = match signed {
-        Ok(()) => request.prepare_to_send(buffer, length, &mut out).await.map_err(ExchangeError::from),
+        Ok(()) => {
+            let ready = request.prepare_to_send(buffer, length, &mut out).await;
+            ready.map_err(|error| Box::new(ExchangeError::from(error)))
+        }
         Err(error) => Err(error),
     };
     if ready.is_err() {
@@ -71,7 +77,7 @@ pub(crate) async fn run(
     buffer.consume(length);
     let outcome = match ready {
         Ok(()) => request.serve_in_time(io, buffer, &mut out).await,
-        Err(error) => Err(error),
+        Err(error) => Err(*error),
     };
     buffer.release_retained();
     match outcome {
@@ -175,7 +181,8 @@ impl Request<'_> {
             return self.serve(io, buffer, out).await;
         };
         let remaining = total.saturating_sub(self.connect_time);
-        match timeout(remaining, self.serve(io, buffer, out)).await {
+        // Boxed, for the same reason as above.
+        match timeout(remaining, Box::pin(self.serve(io, buffer, out))).await {
             Ok(outcome) => outcome,
             Err(_) if self.status.is_none() => Err(self.total_timeout_error().into()),
             Err(_) => Err(ExchangeError::Abort(RelayError::Idle)),

@@ -181,7 +181,8 @@ impl Request<'_> {
                     searched = 0;
                     is_first = false;
                     is_waiting = false;
-                    relay::write(io, interim.filled(), self.timer, timeouts.idle)
+                    // Boxed: the future of every request reserves space for what it awaits, and few responses get here.
+                    Box::pin(relay::write(io, interim.filled(), self.timer, timeouts.idle))
                         .await
                         .map_err(SendError::Aborted)?;
                     continue;

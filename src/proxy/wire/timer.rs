@@ -7,7 +7,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -51,6 +51,13 @@ impl ReusableTimer {
     /// Starts the limit again with the next wait.
     pub(crate) fn reset(&mut self) {
         self.is_running = false;
+    }
+
+    /// Forgets the task that waited last: a timer that is kept for later would keep its memory.
+    pub(crate) fn release_task(&mut self) {
+        if let Some(timer) = &mut self.timer {
+            let _ = timer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        }
     }
 
     /// Is ready when `limit` has passed since the first call after [`reset`](Self::reset).

@@ -37,16 +37,17 @@ const MAX_LAST_BYTES: usize = 256 * 1024;
 const MAX_CONCURRENT_STREAMS: u32 = 128;
 
 /// Serves the streams of a connection until it ends. `buffer` has the bytes that were read already.
-pub(crate) async fn serve(context: ConnectionContext, io: &mut impl Io, buffer: Buffer) {
+pub(crate) async fn serve(context: &ConnectionContext, io: &mut impl Io, buffer: Buffer) {
     let mut timer = ReusableTimer::default();
-    let builder = limits::server_builder(MAX_CONCURRENT_STREAMS);
     let findings = Arc::<Findings>::default();
     let plane = context.plane.clone();
     let _open = plane.track_http2();
     let inspected = Inspected::new(Prefixed::new(buffer, io), findings.clone());
-    let handshake = builder.handshake::<_, Bytes>(Coalescing::new(inspected));
-    let Ok(Ok(mut connection)) = timer.timeout(head_limit(&context), handshake).await else { return };
-    if let Err(error) = run(Arc::new(context), &mut connection, &findings, &mut timer).await {
+    let handshake =
+        limits::server_builder(MAX_CONCURRENT_STREAMS).handshake::<_, Bytes>(Coalescing::new(inspected));
+    // Boxed: the future of a connection keeps the space for what it awaits.
+    let Ok(Ok(mut connection)) = timer.timeout(head_limit(context), Box::pin(handshake)).await else { return };
+    if let Err(error) = run(Arc::new(context.clone()), &mut connection, &findings, &mut timer).await {
         tracing::debug!("a caller's HTTP/2 connection failed: {error}");
     }
     let is_flood = findings.is_flood();
@@ -92,8 +93,10 @@ async fn run<I: Io>(
                     if let Some(renewed) = current.with_current_snapshot() {
                         current = Arc::new(renewed);
                     }
-                    let timer = unused_timers.pop().unwrap_or_default();
-                    streams.push(serve_stream(current.clone(), request, respond, findings.clone(), timer));
+                    if let Some(begun) = begin(&current, request, respond, findings) {
+                        let timer = unused_timers.pop().unwrap_or_default();
+                        streams.push(serve_stream(current.clone(), begun, timer));
+                    }
                 }
                 Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Ready(Ok(())),
@@ -101,7 +104,10 @@ async fn run<I: Io>(
         }
         loop {
             match streams.poll_next_unpin(cx) {
-                Poll::Ready(Some(timer)) => unused_timers.push(timer),
+                Poll::Ready(Some(mut timer)) => {
+                    timer.release_task();
+                    unused_timers.push(timer);
+                }
                 Poll::Ready(None) => {
                     let limit = if is_draining {
                         LINGER_TIMEOUT
@@ -120,37 +126,58 @@ async fn run<I: Io>(
     .await
 }
 
+/// A stream whose head was translated.
+struct Begun {
+    stream: Stream,
+    /// The head as that of HTTP/1.1.
+    buffer: Buffer,
+    /// Whether the stream goes on after a head that says that there is no content.
+    must_be_empty: bool,
+}
+
+/// Translates the head of a request; `None` if the stream was reset.
+fn begin(
+    context: &ConnectionContext,
+    request: Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    findings: &Arc<Findings>,
+) -> Option<Begun> {
+    let (parts, body) = request.into_parts();
+    let malformed = || (!is_well_formed(&parts)).then_some(Reason::PROTOCOL_ERROR);
+    if let Some(reason) = findings.rejection(respond.stream_id().as_u32()).or_else(malformed) {
+        record_rejection(context, reason);
+        respond.send_reset(reason);
+        return None;
+    }
+    let has_body = !body.is_end_stream();
+    let mut buffer = Buffer::acquire();
+    heads::write_request(buffer.bytes_mut(), &parts, has_body);
+    let must_be_empty = has_body && heads::length(&parts.headers) == Some(0);
+    Some(Begun { stream: Stream::new(&parts, body, respond, findings.clone()), buffer, must_be_empty })
+}
+
 /// Serves one stream; returns its timer.
 async fn serve_stream(
     context: Arc<ConnectionContext>,
-    request: Request<RecvStream>,
-    respond: SendResponse<Bytes>,
-    findings: Arc<Findings>,
+    mut begun: Begun,
     mut timer: ReusableTimer,
 ) -> ReusableTimer {
-    let (parts, mut body) = request.into_parts();
-    if let Some(reason) = findings.rejection(respond.stream_id().as_u32()) {
-        return reject(&context, respond, reason, timer);
-    }
-    if !is_well_formed(&parts) {
-        return reject(&context, respond, Reason::PROTOCOL_ERROR, timer);
-    }
+    // In place: what is moved out of an argument takes its space a second time.
+    let Begun { stream, buffer, must_be_empty } = &mut begun;
     // The upstream would have the whole request before anything is known of a body that must not be there.
-    if heads::length(&parts.headers) == Some(0)
-        && !matches!(timer.timeout(head_limit(&context), is_empty(&mut body, &findings)).await, Ok(true))
+    if *must_be_empty
+        && !matches!(timer.timeout(head_limit(&context), Box::pin(stream.is_empty())).await, Ok(true))
     {
-        return reject(&context, respond, Reason::PROTOCOL_ERROR, timer);
-    }
-    let mut buffer = Buffer::acquire();
-    heads::write_request(buffer.bytes_mut(), &parts, !body.is_end_stream());
-    let length = buffer.filled().len();
-    let mut stream = Stream::new(&parts, body, respond, findings);
-    drop(parts);
-    if context.is_service_removed() {
-        refuse::refuse(&context, &mut stream, ProxyError::service_removed().into(), &mut timer).await;
+        record_rejection(&context, Reason::PROTOCOL_ERROR);
+        stream.reset(Reason::PROTOCOL_ERROR);
         return timer;
     }
-    match exchange::run(&context, &mut stream, &mut buffer, length, true, &mut timer).await {
+    let length = buffer.filled().len();
+    if context.is_service_removed() {
+        refuse::refuse(&context, stream, ProxyError::service_removed().into(), &mut timer).await;
+        return timer;
+    }
+    match exchange::run(&context, stream, buffer, length, true, &mut timer).await {
         Disposition::KeepAlive => {}
         // The `h2` crate resets a stream with NO_ERROR if its response is complete and its request is not
         // (RFC 9113 §8.1).
@@ -170,31 +197,10 @@ fn head_limit(context: &ConnectionContext) -> Duration {
     context.snapshot().downstream_timeouts.head
 }
 
-/// Whether a body ends without content, and without malformed trailers.
-async fn is_empty(body: &mut RecvStream, findings: &Findings) -> bool {
-    while let Some(data) = body.data().await {
-        if !data.is_ok_and(|data| data.is_empty()) {
-            return false;
-        }
-    }
-    match body.trailers().await {
-        Ok(None) => true,
-        Ok(Some(trailers)) => findings.check_trailers(body.stream_id().as_u32(), trailers.len()),
-        Err(_) => false,
-    }
-}
-
-/// Resets the stream of a request that is malformed (RFC 9113 §8.1.1) or not processed; returns its timer.
-fn reject(
-    context: &ConnectionContext,
-    mut respond: SendResponse<Bytes>,
-    reason: Reason,
-    timer: ReusableTimer,
-) -> ReusableTimer {
+/// Records that the stream of a request is reset, which is malformed (RFC 9113 §8.1.1) or not processed.
+fn record_rejection(context: &ConnectionContext, reason: Reason) {
     context.plane.metrics.error("", ErrorReason::BadRequest.as_str());
     tracing::debug!("a request in HTTP/2 is rejected: {reason}");
-    respond.send_reset(reason);
-    timer
 }
 
 /// The error code for a response that is aborted (RFC 9113 §7).

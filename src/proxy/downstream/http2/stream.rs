@@ -63,6 +63,11 @@ impl Stream {
         }
     }
 
+    /// Whether the body ends without content, and without malformed trailers.
+    pub(crate) async fn is_empty(&mut self) -> bool {
+        self.body.is_empty().await
+    }
+
     /// Discards what the caller still sends after its response, up to a limit, so that the stream need not be
     /// reset.
     pub(crate) async fn linger(&mut self) {
