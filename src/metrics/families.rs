@@ -3,7 +3,7 @@
 
 use prometheus::{HistogramVec, IntCounterVec, IntGaugeVec, Registry};
 
-use super::per_service::{Family, Part, PerService};
+use super::per_service::{Family, Given, Part, PerService};
 
 /// Makes of each row a field, and of all rows the registration and the list for removals.
 macro_rules! families {
@@ -27,10 +27,10 @@ macro_rules! families {
                 })
             }
 
-            /// Removes what one part of a service has in any of them.
-            pub(super) fn remove(&self, service: &str, part: Part) {
+            /// Removes what one part of a service has in any of them, `given` among it.
+            pub(super) fn remove(&self, service: &str, part: Part, given: &Given) {
                 let all: &[(Part, &dyn Family)] = &[$( (Part::$part, &self.$field) ),+];
-                all.iter().filter(|(of, _)| *of == part).for_each(|(_, family)| family.remove(service));
+                all.iter().filter(|(of, _)| *of == part).for_each(|(_, family)| family.remove(service, given));
             }
         }
     };

@@ -111,8 +111,9 @@ impl Metrics {
     }
 
     fn remove(&self, service: &str, part: Part) {
-        self.owners.remove(service, part);
-        self.families.remove(service, part);
+        if let Some(given) = self.owners.remove(service, part) {
+            self.families.remove(service, part, &given);
+        }
     }
 
     /// Counts an error of Sidekey's own; `service` is empty if the request led to none.

@@ -1,7 +1,7 @@
 //! A family of series with the label `service`: it registers itself, hands out its series, and removes those of a service
 //! that is gone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -25,8 +25,13 @@ pub(super) enum Part {
 /// ends later brings no series back.
 pub(super) struct Owner {
     service: String,
-    is_removed: RwLock<bool>,
+    /// `None` once it is removed.
+    given: RwLock<Option<Given>>,
 }
+
+/// The series with further labels that an owner was given: the name of the family, and their values. A removal finds them here,
+/// so that it costs what it removes, however many services there are.
+pub(super) type Given = BTreeSet<(String, Vec<String>)>;
 
 /// The owners that are not removed, by service and part. All handles of a service share one, also over reloads.
 #[derive(Default)]
@@ -35,7 +40,8 @@ pub(super) struct Owners(Mutex<HashMap<(String, Part), Arc<Owner>>>);
 impl Owners {
     /// The owner of that name; a new one if there is none.
     pub(super) fn get_or_create(&self, service: &str, part: Part) -> Arc<Owner> {
-        let create = || Arc::new(Owner { service: service.to_owned(), is_removed: RwLock::new(false) });
+        let given = || RwLock::new(Some(Given::new()));
+        let create = || Arc::new(Owner { service: service.to_owned(), given: given() });
         self.0.lock().entry((service.to_owned(), part)).or_insert_with(create).clone()
     }
 
@@ -44,11 +50,10 @@ impl Owners {
         self.0.lock().get(&(service.to_owned(), part)).cloned()
     }
 
-    /// Ends the right of a part; what it has is then to be removed.
-    pub(super) fn remove(&self, service: &str, part: Part) {
-        if let Some(owner) = self.0.lock().remove(&(service.to_owned(), part)) {
-            *owner.is_removed.write() = true;
-        }
+    /// Ends the right of a part. Returns what is then to be removed; `None` if it had no right.
+    pub(super) fn remove(&self, service: &str, part: Part) -> Option<Given> {
+        let owner = self.0.lock().remove(&(service.to_owned(), part))?;
+        owner.given.write().take()
     }
 }
 
@@ -57,7 +62,7 @@ pub(super) trait Vector: Collector + Clone + Sized + 'static {
     type Series;
     fn create(name: &str, help: &str, labels: &[&str]) -> prometheus::Result<Self>;
     fn series(&self, values: &[&str]) -> Self::Series;
-    fn remove_series(&self, labels: &HashMap<&str, &str>);
+    fn remove_series(&self, values: &[&str]);
 }
 
 macro_rules! vector {
@@ -73,9 +78,9 @@ macro_rules! vector {
                 self.with_label_values(values)
             }
 
-            fn remove_series(&self, labels: &HashMap<&str, &str>) {
-                // Fails only if another thread was faster.
-                let _ = self.remove(labels);
+            fn remove_series(&self, values: &[&str]) {
+                // Fails if there is none: the family may have another number of labels, or no series of this service.
+                let _ = self.remove_label_values(values);
             }
         }
     };
@@ -88,7 +93,10 @@ vector!(HistogramVec, Histogram, |name, help, labels: &[_]| {
 });
 
 /// A family of series whose first label is `service`.
-pub(super) struct PerService<V>(V);
+pub(super) struct PerService<V> {
+    name: String,
+    vector: V,
+}
 
 impl<V: Vector> PerService<V> {
     /// Creates the family and registers it; `labels` are those after `service`.
@@ -100,39 +108,43 @@ impl<V: Vector> PerService<V> {
     ) -> prometheus::Result<Self> {
         let vector = V::create(name, help, &[&["service"], labels].concat())?;
         registry.register(Box::new(vector.clone()))?;
-        Ok(Self(vector))
+        Ok(Self { name: name.to_owned(), vector })
     }
 
     /// The owner's only series in a family without further labels. It is there from the start: a service is never prepared and
     /// removed at the same time.
     pub(super) fn initial(&self, owner: &Owner) -> V::Series {
-        self.0.series(&[&owner.service])
+        self.vector.series(&[&owner.service])
     }
 
     /// The owner's series with these values of the further labels; `None` if the owner is removed.
     pub(super) fn series(&self, owner: &Owner, values: &[&str]) -> Option<V::Series> {
         // Held until the series exists: a removal comes before that or after.
-        let is_removed = owner.is_removed.read();
-        (!*is_removed).then(|| self.0.series(&[&[owner.service.as_str()], values].concat()))
+        let given = owner.given.read();
+        let series = || self.vector.series(&[&[owner.service.as_str()], values].concat());
+        let key = || (self.name.clone(), values.iter().map(|value| (*value).to_owned()).collect());
+        if values.is_empty() || given.as_ref()?.contains(&key()) {
+            return given.as_ref().map(|_| series());
+        }
+        drop(given);
+        let mut given = owner.given.write();
+        given.as_mut()?.insert(key());
+        Some(series())
     }
 }
 
 /// What a removal needs of a family.
 pub(super) trait Family {
-    /// Removes the series of a service, whatever their other labels are.
-    fn remove(&self, service: &str);
+    /// Removes the series of a service: the one without further labels, and those that it was given.
+    fn remove(&self, service: &str, given: &Given);
 }
 
 impl<V: Vector> Family for PerService<V> {
-    fn remove(&self, service: &str) {
-        for family in self.0.collect() {
-            for metric in family.get_metric() {
-                let labels: HashMap<_, _> =
-                    metric.get_label().iter().map(|label| (label.name(), label.value())).collect();
-                if labels.get("service") == Some(&service) {
-                    self.0.remove_series(&labels);
-                }
-            }
+    fn remove(&self, service: &str, given: &Given) {
+        self.vector.remove_series(&[service]);
+        for (_, values) in given.iter().filter(|(family, _)| *family == self.name) {
+            let values: Vec<_> = std::iter::once(service).chain(values.iter().map(String::as_str)).collect();
+            self.vector.remove_series(&values);
         }
     }
 }
