@@ -3,7 +3,7 @@
 //! A task on the control thread compares the states every few seconds, so that requests do no work for it. The number of events of a
 //! service is limited, and one that lasts or repeats is one event.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -84,7 +84,8 @@ impl Events {
     /// Compares each service with what it was.
     pub(super) fn compare(&self, services: &[Observed], now: SystemTime) {
         let mut logs = self.0.lock();
-        logs.retain(|name, _| services.iter().any(|one| one.service.name == *name));
+        let names: HashSet<_> = services.iter().map(|one| &one.service.name).collect();
+        logs.retain(|name, _| names.contains(name));
         for Observed { service, state, severity, summary } in services {
             let is_bad = matches!(severity, Severity::Error | Severity::Warning);
             let log = logs.entry(service.name.clone()).or_default();

@@ -2,7 +2,7 @@
 //!
 //! A task on the control thread samples the counters every few seconds, so that requests do no work for it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -161,7 +161,8 @@ impl Histories {
             ticks.tick().await;
             let services = &runtime.current().services;
             let mut histories = self.0.lock();
-            histories.retain(|name, _| services.iter().any(|service| service.name == *name));
+            let names: HashSet<_> = services.iter().map(|service| &service.name).collect();
+            histories.retain(|name, _| names.contains(name));
             for service in services {
                 if let Some(history) = histories.get_mut(&service.name) {
                     history.sample(service.metrics.totals());

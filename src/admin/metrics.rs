@@ -36,12 +36,13 @@ async fn metrics(State(admin): State<Arc<Admin>>, head: HeaderMap) -> Response {
 pub fn service_states(runtime: Arc<Runtime>) -> ServiceStates {
     ServiceStates::new(move || {
         let snapshot = runtime.current();
+        let problems = snapshot.problems_by_service();
         let of = |listed| {
             let state = match listed {
                 Listed::Running(service) => state(service),
                 Listed::Inactive(service) => state_of_inactive(service),
             };
-            ServiceState { is_misconfigured: snapshot.problem_of(&state.service).is_some(), ..state }
+            ServiceState { is_misconfigured: problems.contains_key(state.service.as_str()), ..state }
         };
         snapshot.listed().into_iter().map(of).collect()
     })

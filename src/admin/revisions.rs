@@ -1,6 +1,6 @@
 //! Which services have changed since a client last asked, so that a page with hundreds of services is sent what is new alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -61,7 +61,8 @@ impl Known {
         let next = self.last + 1;
         if !self.names.iter().eq(services.iter().map(|service| &service.name)) {
             self.names = services.iter().map(|service| service.name.clone()).collect();
-            self.services.retain(|name, _| services.iter().any(|service| service.name == *name));
+            let names: HashSet<_> = self.names.iter().collect();
+            self.services.retain(|name, _| names.contains(name));
             (self.last, self.names_changed) = (next, next);
         }
         for service in services {

@@ -38,12 +38,15 @@ async fn record_events(admin: Arc<Admin>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        let snapshot = admin.runtime.current();
+        let problems = snapshot.problems_by_service();
         let observed = |service: &Arc<Service>| {
-            let view = admin.view(service);
+            let problem = problems.get(service.name.as_str()).copied();
+            let view = admin.view_running(service, &snapshot, problem);
             let (state, severity, summary) = (view.state, view.severity, view.summary);
             Observed { service: service.clone(), state, severity, summary }
         };
-        let observed: Vec<_> = admin.runtime.current().services.iter().map(observed).collect();
+        let observed: Vec<_> = snapshot.services.iter().map(observed).collect();
         admin.events.compare(&observed, SystemTime::now());
     }
 }

@@ -62,7 +62,7 @@ pub(super) async fn one(
 ) -> Result<Json<ServiceView>, Problem> {
     let snapshot = admin.runtime.current();
     if let Some(service) = snapshot.inactive.iter().find(|service| service.name == name) {
-        return Ok(Json(admin.view_inactive(service, &snapshot)));
+        return Ok(Json(admin.view_inactive(service, snapshot.problem_of(&name))));
     }
     Ok(Json(admin.view(&*admin.find_service(&name)?)))
 }

@@ -18,6 +18,7 @@ use super::view::ServiceView;
 use crate::config;
 use crate::config::InactiveService;
 use crate::reload::Reloader;
+use crate::runtime::problem::ConfigProblem;
 use crate::runtime::service::Service;
 use crate::runtime::snapshot::{Listed, Runtime, Snapshot};
 
@@ -106,27 +107,37 @@ impl Admin {
     /// The view of a service, with its history.
     pub(super) fn view(&self, service: &Service) -> ServiceView {
         let snapshot = self.runtime.current();
-        let callers = snapshot.callers.as_ref().map(|policy| policy.totals(&service.name));
-        let (history, events) = (self.histories.of(&service.name), self.events.of(&service.name));
-        ServiceView::of(
-            service,
-            &history,
-            events,
-            callers.unwrap_or_default(),
-            snapshot.problem_of(&service.name),
-        )
+        self.view_running(service, &snapshot, snapshot.problem_of(&service.name))
     }
 
-    /// The view of a service that does not run.
-    pub(super) fn view_inactive(&self, service: &InactiveService, snapshot: &Snapshot) -> ServiceView {
-        ServiceView::inactive(service, self.events.of(&service.name), snapshot.problem_of(&service.name))
+    /// The view of a service that runs. `problem` is the mistake in its settings.
+    pub(super) fn view_running(
+        &self,
+        service: &Service,
+        snapshot: &Snapshot,
+        problem: Option<&ConfigProblem>,
+    ) -> ServiceView {
+        let callers = snapshot.callers.as_ref().map(|policy| policy.totals(&service.name));
+        let (history, events) = (self.histories.of(&service.name), self.events.of(&service.name));
+        ServiceView::of(service, &history, events, callers.unwrap_or_default(), problem)
+    }
+
+    /// The view of a service that does not run. `problem` is the mistake in its settings.
+    pub(super) fn view_inactive(
+        &self,
+        service: &InactiveService,
+        problem: Option<&ConfigProblem>,
+    ) -> ServiceView {
+        ServiceView::inactive(service, self.events.of(&service.name), problem)
     }
 
     /// The views of all services, in the order of the configuration.
     pub(super) fn views(&self, snapshot: &Snapshot) -> Vec<ServiceView> {
+        let problems = snapshot.problems_by_service();
+        let problem_of = |name: &String| problems.get(name.as_str()).copied();
         let view = |listed| match listed {
-            Listed::Running(service) => self.view(service),
-            Listed::Inactive(service) => self.view_inactive(service, snapshot),
+            Listed::Running(service) => self.view_running(service, snapshot, problem_of(&service.name)),
+            Listed::Inactive(service) => self.view_inactive(service, problem_of(&service.name)),
         };
         snapshot.listed().into_iter().map(view).collect()
     }

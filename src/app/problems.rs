@@ -1,23 +1,21 @@
 //! The log of mistakes that do not concern the whole configuration: each is logged when it appears, and when it is gone.
 
+use std::collections::HashSet;
+
 use crate::config::{Effect, Subject};
 use crate::runtime::problem::ConfigProblem;
 use crate::runtime::snapshot::Snapshot;
 
 /// Logs what `next` has and the configuration before has not, and the other way round.
 pub(super) fn log(next: &Snapshot, before: &[ConfigProblem]) {
-    for problem in &next.problems {
-        let is_known = |known: &ConfigProblem| {
-            (&known.subject, known.effect, &known.error) == (&problem.subject, problem.effect, &problem.error)
-        };
-        if !before.iter().any(is_known) {
-            log_problem(problem);
-        }
+    let parts = |problem: &'_ ConfigProblem| (problem.subject.clone(), problem.effect, problem.error.clone());
+    let known: HashSet<_> = before.iter().map(parts).collect();
+    for problem in next.problems.iter().filter(|problem| !known.contains(&parts(problem))) {
+        log_problem(problem);
     }
-    for gone in before {
-        if !next.problems.iter().any(|problem| problem.subject == gone.subject) {
-            log_end(&gone.subject);
-        }
+    let now: HashSet<_> = next.problems.iter().map(|problem| &problem.subject).collect();
+    for gone in before.iter().filter(|gone| !now.contains(&gone.subject)) {
+        log_end(&gone.subject);
     }
 }
 

@@ -21,6 +21,9 @@ struct Refresher {
     task: AbortHandle,
 }
 
+/// A store that may be used under other settings, and those that it has.
+type FreeStore<'r> = (&'r Auth, &'r StoreHandle);
+
 /// The refreshers of a new configuration, ready to start.
 pub(super) struct PreparedRefreshers(Vec<PreparedRefresher>);
 
@@ -59,7 +62,7 @@ impl Refreshers {
             }
         }
         let mut prepared = Vec::new();
-        let mut reused = Vec::new();
+        let mut free = self.free_stores(&needed);
         for (&auth, names) in &needed {
             let (auth, names) = (auth.clone(), names.clone());
             if let Some(running) = self.0.get(&auth) {
@@ -69,29 +72,27 @@ impl Refreshers {
             }
             let users = SharedTokenMetrics::default();
             let all: Vec<_> = names.iter().map(String::as_str).collect();
-            let reuse = self.store_to_reuse(&auth, &needed, &reused);
+            let free = free.entry(auth.kind()).or_default();
+            let found = free.iter().position(|(old, _)| credential::keeps_value(old, &auth));
+            let reuse = found.map(|at| free[at].1.clone());
             let Some(refresh) = build(&auth, &all, &users, reuse)? else { continue };
             let store = refresh.store.clone();
-            reused.push(store.clone());
+            if let Some(at) = found.filter(|at| Arc::ptr_eq(free[*at].1, &store)) {
+                free.swap_remove(at);
+            }
             prepared.push(PreparedRefresher { auth, names, users, store, refresh: Some(refresh) });
         }
         Ok(PreparedRefreshers(prepared))
     }
 
-    /// Finds a store whose value stays in use while the first one under new settings is requested, and which no service of the
-    /// new configuration needs as it was.
-    fn store_to_reuse(
-        &self,
-        new: &Auth,
-        needed: &HashMap<&Auth, Vec<String>>,
-        reused: &[StoreHandle],
-    ) -> Option<StoreHandle> {
-        let store = |(auth, old): (&Auth, &Refresher)| {
-            let is_free =
-                !needed.contains_key(auth) && !reused.iter().any(|other| Arc::ptr_eq(other, &old.store));
-            (is_free && credential::keeps_value(auth, new)).then(|| old.store.clone())
-        };
-        self.0.iter().find_map(store)
+    /// The stores that no service of the new configuration needs as they were, by the kind of their credential. The value of one may
+    /// stay in use while the first one under new settings is requested. Found once, because almost every reload has few.
+    fn free_stores(&self, needed: &HashMap<&Auth, Vec<String>>) -> HashMap<&'static str, Vec<FreeStore<'_>>> {
+        let mut free = HashMap::<_, Vec<_>>::new();
+        for (auth, old) in self.0.iter().filter(|(auth, _)| !needed.contains_key(auth)) {
+            free.entry(auth.kind()).or_default().push((auth, &old.store));
+        }
+        free
     }
 }
 

@@ -66,8 +66,8 @@ impl Services {
         self.entries.iter().map(|entry| entry.service.clone()).collect()
     }
 
-    fn named(&self, name: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.config.name == name)
+    fn by_name(&self) -> HashMap<&str, &Entry> {
+        self.entries.iter().map(|entry| (entry.config.name.as_str(), entry)).collect()
     }
 }
 
@@ -119,7 +119,11 @@ impl ServiceFactory {
             };
         let refreshers = running.refreshers.prepare(config, build)?;
         let stores = refreshers.stores();
-        let entries = config.services.iter().map(|service| self.entry(running, service, &stores));
+        let running = running.by_name();
+        let entries = config
+            .services
+            .iter()
+            .map(|service| self.entry(running.get(service.name.as_str()).copied(), service, &stores));
         let entries = entries.collect::<anyhow::Result<_>>()?;
         Ok(PreparedServices { entries, refreshers })
     }
@@ -146,11 +150,10 @@ impl ServiceFactory {
 
     fn entry(
         &self,
-        running: &Services,
+        old: Option<&Entry>,
         config: &config::ServiceConfig,
         stores: &HashMap<&Auth, &StoreHandle>,
     ) -> anyhow::Result<Entry> {
-        let old = running.named(&config.name);
         if let Some(old) = old.filter(|old| old.config == *config) {
             return Ok(old.clone());
         }
@@ -208,7 +211,8 @@ impl PreparedServices {
 
 /// Removes the series of services that were prepared from a rejected configuration and do not run.
 pub(super) fn discard(running: &Services, config: &Config, metrics: &Metrics) {
-    let new = config.services.iter().filter(|service| running.named(&service.name).is_none());
+    let running = running.by_name();
+    let new = config.services.iter().filter(|service| !running.contains_key(service.name.as_str()));
     new.for_each(|service| metrics.remove_service(&service.name));
 }
 
@@ -225,7 +229,8 @@ pub(super) fn retire_removed(
     metrics: &Metrics,
 ) -> ReloadReport {
     count_inactive(config, metrics);
-    let is_inactive = |name: &str| config.inactive.iter().any(|service| service.name == name);
+    let inactive: HashSet<_> = config.inactive.iter().map(|service| service.name.as_str()).collect();
+    let (before, now) = (old.by_name(), new.by_name());
     let mut report = ReloadReport::default();
     let upstreams: HashSet<_> =
         new.entries.iter().map(|entry| Arc::as_ptr(&entry.service.upstream)).collect();
@@ -234,9 +239,9 @@ pub(super) fn retire_removed(
         if !upstreams.contains(&Arc::as_ptr(&service.upstream)) {
             service.upstream.retire();
         }
-        match new.named(name) {
+        match now.get(name.as_str()) {
             None => {
-                if is_inactive(name) {
+                if inactive.contains(name.as_str()) {
                     metrics.remove_token(name);
                 } else {
                     metrics.remove_service(name);
@@ -253,7 +258,7 @@ pub(super) fn retire_removed(
             }
         }
     }
-    let added = new.entries.iter().filter(|entry| old.named(&entry.config.name).is_none());
+    let added = new.entries.iter().filter(|entry| !before.contains_key(entry.config.name.as_str()));
     report.added = added.map(|entry| entry.config.name.clone()).collect();
     report
 }

@@ -1,16 +1,15 @@
 //! The log of what is allowed in the configuration but not recommended.
 
+use std::collections::HashSet;
+
 use crate::config::Warning;
 
 /// Logs each warning that was not there before.
 pub fn log_warnings(warnings: &[Warning], before: &[Warning]) {
-    let is_known = |warning: &Warning| {
-        let same = |known: &Warning| {
-            (&known.file, &known.path, &known.message) == (&warning.file, &warning.path, &warning.message)
-        };
-        before.iter().any(same)
-    };
-    for warning in warnings.iter().filter(|warning| !is_known(warning)) {
+    // Without the line, which another change of the file may move.
+    let text = |warning: &Warning| (warning.file.clone(), warning.path.clone(), warning.message.clone());
+    let known: HashSet<_> = before.iter().map(text).collect();
+    for warning in warnings.iter().filter(|warning| !known.contains(&text(warning))) {
         tracing::warn!(
             config.file = warning.file,
             config.path = warning.path,

@@ -1,5 +1,6 @@
 //! What of a configuration is not in use, and why.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use super::reader::error::Diagnostic;
@@ -52,7 +53,7 @@ pub struct Problem {
 }
 
 /// What has a mistake.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// The service of this name.
     Service(String),
@@ -69,7 +70,7 @@ impl fmt::Display for Subject {
 }
 
 /// What follows from a mistake.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// The service does not run; of a file, no service that did not run before.
     HeldBack,
@@ -97,8 +98,8 @@ pub struct LastGood {
 }
 
 impl LastGood {
-    /// The service of that name that runs.
-    pub(super) fn service(&self, name: &str) -> Option<&ServiceConfig> {
-        self.services.iter().find(|service| service.name == name)
+    /// The services that run, by name.
+    pub(super) fn by_name(&self) -> HashMap<&str, &ServiceConfig> {
+        self.services.iter().map(|service| (service.name.as_str(), service)).collect()
     }
 }

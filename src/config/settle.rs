@@ -52,6 +52,9 @@ enum Slot {
     KeptInactive(Box<InactiveService>),
 }
 
+/// The services that run, by name.
+type Running<'l> = HashMap<&'l str, &'l ServiceConfig>;
+
 struct Candidate {
     name: String,
     origin: Origin,
@@ -70,6 +73,7 @@ pub(super) fn settle(
     report: &Report<'_>,
 ) -> Settled {
     let mut settled = Settled::default();
+    let running = last_good.by_name();
     let mut slots = slots(files, shared, last_good, report, &mut settled.problems);
     // What runs keeps its hosts and addresses, wherever it stands.
     for slot in &mut slots {
@@ -78,7 +82,7 @@ pub(super) fn settle(
                 claimed.claim_running(service);
             }
             Slot::Read(candidate) => {
-                let previous = candidate.previous(last_good);
+                let previous = candidate.previous(&running);
                 candidate.is_kept = !candidate.errors.is_empty()
                     && previous.is_some_and(|previous| claimed.claim_running(previous));
             }
@@ -87,7 +91,7 @@ pub(super) fn settle(
     }
     for slot in slots {
         match slot {
-            Slot::Read(candidate) => settled.add(*candidate, &mut claimed, last_good, report),
+            Slot::Read(candidate) => settled.add(*candidate, &mut claimed, &running, report),
             Slot::Kept(service) => settled.services.push(*service),
             Slot::KeptInactive(service) => {
                 settled.inactive.push(InactiveService { position: settled.services.len(), ..*service });
@@ -168,8 +172,8 @@ fn is_new(
 
 impl Candidate {
     /// The settings with which it runs, if it may go on with them.
-    fn previous<'l>(&self, last_good: &'l LastGood) -> Option<&'l ServiceConfig> {
-        last_good.service(&self.name).filter(|_| self.entry.is_enabled)
+    fn previous<'l>(&self, running: &Running<'l>) -> Option<&'l ServiceConfig> {
+        running.get(self.name.as_str()).copied().filter(|_| self.entry.is_enabled)
     }
 }
 
@@ -178,10 +182,10 @@ impl Settled {
         &mut self,
         candidate: Candidate,
         claimed: &mut Claimed,
-        last_good: &LastGood,
+        running: &Running<'_>,
         report: &Report<'_>,
     ) {
-        let previous = candidate.previous(last_good).cloned();
+        let previous = candidate.previous(running).cloned();
         let Candidate { name, origin, mut entry, mut errors, mut is_kept } = candidate;
         if !is_kept {
             let ((), conflicts) = report.collect(|| claimed.check(&entry.claims, report));

@@ -1,5 +1,6 @@
 //! The mistakes in the configuration in use.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use crate::config;
@@ -22,14 +23,12 @@ impl ConfigProblem {
     /// The problems of a configuration. One that the configuration before has already keeps its time.
     pub fn of(problems: &[config::Problem], before: &[Self]) -> Box<[Self]> {
         let now = SystemTime::now();
-        let problem = |problem: &config::Problem| {
-            let known = before.iter().find(|known| known.subject == problem.subject);
-            Self {
-                subject: problem.subject.clone(),
-                effect: problem.effect,
-                error: problem.to_string(),
-                since: known.map_or(now, |known| known.since),
-            }
+        let known: HashMap<_, _> = before.iter().map(|known| (&known.subject, known.since)).collect();
+        let problem = |problem: &config::Problem| Self {
+            subject: problem.subject.clone(),
+            effect: problem.effect,
+            error: problem.to_string(),
+            since: known.get(&problem.subject).copied().unwrap_or(now),
         };
         problems.iter().map(problem).collect()
     }

@@ -1,6 +1,7 @@
 //! The configuration as one value. A reload replaces it as a whole, so a request sees either the old or the
 //! new configuration, and never a mixture.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -81,6 +82,11 @@ impl Snapshot {
         let running = self.services.iter().position(|service| service.name == name);
         let inactive = || self.inactive.iter().position(|service| service.name == name);
         running.or_else(|| inactive().map(|index| self.services.len() + index))
+    }
+
+    /// The mistakes in the settings of services, by the name of the service.
+    pub fn problems_by_service(&self) -> HashMap<&str, &ConfigProblem> {
+        self.problems.iter().filter_map(|problem| Some((problem.service()?, problem))).collect()
     }
 
     /// The mistake in the settings of a service.

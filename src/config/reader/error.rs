@@ -57,7 +57,7 @@ impl fmt::Display for Diagnostic {
 }
 
 /// A setting that is allowed but not recommended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Warning {
     /// The file, as it was named to Sidekey or found by `include`.
     pub file: String,

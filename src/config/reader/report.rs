@@ -2,7 +2,7 @@
 //! reported at once.
 
 use std::cell::{RefCell, RefMut};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -29,7 +29,7 @@ pub(crate) struct Report<'e> {
     environment: &'e Environment<'e>,
     secrets: &'e SecretCache,
     diagnostics: RefCell<Vec<Diagnostic>>,
-    warnings: RefCell<Vec<Warning>>,
+    warnings: RefCell<Warnings>,
     /// Where values in plain text stand that may be secrets, and of which nothing warns.
     plain_values: RefCell<Vec<Location>>,
     files: RefCell<BTreeMap<(PathBuf, FileKind), WatchedFile>>,
@@ -46,6 +46,14 @@ impl<'e> Report<'e> {
     pub(crate) fn new(environment: &'e Environment<'e>, secrets: &'e SecretCache) -> Self {
         Self {
             environment,
+/// Warnings in the order in which they were found, each once.
+#[derive(Default)]
+struct Warnings {
+    all: Vec<Warning>,
+    known: HashSet<Warning>,
+    messages: HashSet<String>,
+}
+
             secrets,
             diagnostics: RefCell::default(),
             warnings: RefCell::default(),
@@ -140,14 +148,15 @@ impl<'e> Report<'e> {
         let warning = Warning { file, line: location.line, path, message: message.into() };
         let mut warnings = self.warnings.borrow_mut();
         // One of a default would come for each service.
-        if !warnings.contains(&warning) {
-            warnings.push(warning);
+        if warnings.known.insert(warning.clone()) {
+            warnings.messages.insert(warning.message.clone());
+            warnings.all.push(warning);
         }
     }
 
     /// Adds a warning that concerns several places; it is reported at the first one.
     pub(crate) fn warn_once(&self, location: Location, path: &str, message: String) {
-        if !self.warnings.borrow().iter().any(|warning| warning.message == message) {
+        if !self.warnings.borrow().messages.contains(&message) {
             self.warn(location, path, message);
         }
     }
@@ -185,7 +194,7 @@ impl<'e> Report<'e> {
 
     pub(crate) fn into_parts(self) -> (Vec<Diagnostic>, Vec<Warning>, Vec<WatchedFile>) {
         let files = self.files.into_inner().into_values().collect();
-        (self.diagnostics.into_inner(), self.warnings.into_inner(), files)
+        (self.diagnostics.into_inner(), self.warnings.into_inner().all, files)
     }
 }
 
