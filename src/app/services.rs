@@ -18,6 +18,7 @@ use crate::credential::{Refresh, SourceContext, StoreHandle};
 use crate::fleet::Fleet;
 use crate::metrics::{FleetMetrics, Metrics, SharedTokenMetrics};
 use crate::net::dns::Resolver;
+use crate::oauth2::TokenRequestTurns;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
 use crate::oauth2::refresh_tokens::StateDir;
 use crate::otel;
@@ -33,6 +34,7 @@ pub(super) struct ServiceFactory {
     pub(super) metrics: Arc<Metrics>,
     pub(super) tls: Arc<TlsClients>,
     pub(super) resolver: Resolver,
+    pub(super) turns: TokenRequestTurns,
     pub(super) refresh_tokens: Arc<RefreshTokenRegistry>,
     pub(super) traces: Arc<otel::CurrentTracer>,
     /// The fleet that this process belongs to, if the configuration has `shared`.
@@ -93,6 +95,7 @@ impl ServiceFactory {
             metrics,
             tls: Arc::new(TlsClients::new()),
             resolver,
+            turns: TokenRequestTurns::default(),
             refresh_tokens: Arc::default(),
             traces: Arc::default(),
             fleet: None,
@@ -139,6 +142,7 @@ impl ServiceFactory {
             services,
             tls: &self.tls,
             resolver: &self.resolver,
+            turns: &self.turns,
             refresh_tokens: &self.refresh_tokens,
             users,
             traces: &self.traces,

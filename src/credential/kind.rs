@@ -18,7 +18,7 @@ use crate::fleet::{Fleet, Rules, Shared, TracedValue};
 use crate::metrics::SharedTokenMetrics;
 use crate::net::dns::Resolver;
 use crate::oauth2::refresh_tokens::RefreshTokenRegistry;
-use crate::oauth2::{SharedTokens, TokenSource};
+use crate::oauth2::{SharedTokens, TokenRequestTurns, TokenSource};
 use crate::otel::CurrentTracer;
 use crate::refresh::{Expiring, Source, SourceError, Store, refresher};
 use crate::tls::client::TlsClients;
@@ -157,6 +157,8 @@ pub struct SourceContext<'a> {
     pub tls: &'a TlsClients,
     /// Resolves host names.
     pub resolver: &'a Resolver,
+    /// Turns of token requests, so that no server gets all at once.
+    pub turns: &'a TokenRequestTurns,
     /// Rotated refresh tokens.
     pub refresh_tokens: &'a Arc<RefreshTokenRegistry>,
     /// Metrics of token requests.

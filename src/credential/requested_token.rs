@@ -12,9 +12,10 @@ pub(super) fn requested_token(
     context: &SourceContext<'_>,
     reuse: Option<StoreHandle>,
 ) -> Result<Refresh, BuildError> {
+    let server = settings.token_url.host().unwrap_or_default();
     let source = grants::source(
         kind,
-        token_endpoint(settings, context)?,
+        token_endpoint(settings, context)?.with_turns(context.turns.at(&server)),
         context.services,
         context.refresh_tokens,
         context.users,

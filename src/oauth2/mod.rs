@@ -21,6 +21,7 @@ mod token;
 
 pub use advice::advice;
 pub use client::discovery::{ExpectedIssuer, LoginEndpoint};
+pub use client::turns::TokenRequestTurns;
 pub use sanitize::sanitize;
 pub use source::shared_tokens::SharedTokens;
 pub use source::token_source::TokenSource;

@@ -20,6 +20,7 @@ use super::request::PreparedRequest;
 use super::response;
 use super::response::{Expected, ParsedToken};
 use super::token_type::TokenType;
+use super::turns::Turns;
 use crate::config::{OAuth2, TokenUrl};
 use crate::net::dns::Resolver;
 use crate::oauth2::dpop_key;
@@ -60,6 +61,8 @@ pub struct TokenEndpoint {
     /// The last token, which an endpoint may name in its next error.
     last_token: Mutex<Option<Secret>>,
     server: Arc<SourceServer>,
+    /// Set if its token requests wait for a turn.
+    turns: Option<Turns>,
 }
 
 impl TokenEndpoint {
@@ -76,7 +79,14 @@ impl TokenEndpoint {
             lifetimes: LifetimeMemory::default(),
             last_token: Mutex::default(),
             server: Arc::default(),
+            turns: None,
         })
+    }
+
+    /// Has each token request wait for its turn.
+    #[must_use]
+    pub(crate) fn with_turns(self, turns: Turns) -> Self {
+        Self { turns: Some(turns), ..self }
     }
 
     /// The key that tokens are bound to, if they are bound to one.
@@ -102,6 +112,10 @@ impl TokenEndpoint {
     /// Sends a token request with these grant fields; client authentication and `token_request.params` are added
     /// here.
     pub(crate) async fn request(&self, grant: &[(&str, &str)]) -> Result<TokenResponse, SourceError> {
+        let _turn = match &self.turns {
+            Some(turns) => Some(turns.next().await),
+            None => None,
+        };
         let sent = ClockReading::now();
         let url = self.token_url().await?;
         let token_type = if self.dpop_key.is_some() { TokenType::Dpop } else { TokenType::Bearer };

@@ -22,6 +22,7 @@ pub(super) mod response_members;
 pub(super) mod stated_end;
 mod timestamp;
 pub(super) mod token_type;
+pub mod turns;
 mod utf32;
 
 pub(crate) use stated_end::own_end;
