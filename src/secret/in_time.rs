@@ -1,5 +1,7 @@
 //! A time limit for work on a file. A file system that does not answer, such as a network file system whose
 //! server is gone, may hold a thread without end: the thread is left behind, and the caller continues.
+//!
+//! A thread that has done its work does the next one, for a while: a configuration with a thousand files starts no thousand threads.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -17,6 +19,16 @@ const TIME_LIMIT: Duration = Duration::from_secs(5);
 const TIME_LIMIT_BESIDE: Duration = Duration::from_millis(250);
 /// Stack of a thread that works on a file; the content is on the heap.
 const STACK_BYTES: usize = 128 * 1024;
+
+/// How long a thread without work stays.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The limit on threads without work.
+const MAX_IDLE: usize = 2;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+/// The threads without work.
+static IDLE: Mutex<Vec<mpsc::SyncSender<Work>>> = Mutex::new(Vec::new());
 
 /// The files on which work has not ended within its time limit, nor since then. Only one thread for each is left
 /// behind, however often the file is tried.
@@ -43,15 +55,14 @@ fn within<T: Send + 'static>(
     }
     let (sender, receiver) = mpsc::sync_channel(1);
     let of_thread = path.to_owned();
-    let thread = thread::Builder::new().name("sidekey-file".into()).stack_size(STACK_BYTES);
-    thread.spawn(move || {
+    on_a_thread(Box::new(move || {
         let done = work(&of_thread);
         let mut hanging = HANGING.lock();
         // The caller has stopped waiting.
         if sender.send(done).is_err() {
             hanging.remove(&of_thread);
         }
-    })?;
+    }))?;
     match receiver.recv_timeout(limit) {
         Ok(done) => Ok(done),
         Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("reading it failed")),
@@ -64,6 +75,41 @@ fn within<T: Send + 'static>(
             hanging.insert(path.to_owned());
             drop(receiver);
             Err(timed_out(&format!("the file system has not answered within {limit:?}")))
+        }
+    }
+}
+
+/// Does work on a thread without work, or on a new one.
+fn on_a_thread(mut work: Work) -> io::Result<()> {
+    loop {
+        let Some(idle) = IDLE.lock().pop() else { break };
+        match idle.send(work) {
+            Ok(()) => return Ok(()),
+            // It has just ended.
+            Err(mpsc::SendError(rejected)) => work = rejected,
+        }
+    }
+    let thread = thread::Builder::new().name("sidekey-file".into()).stack_size(STACK_BYTES);
+    thread.spawn(move || do_all(work)).map(drop)
+}
+
+/// Does work, and what else comes until none has come for a while. A panic ends the thread, and with it no other work.
+fn do_all(first: Work) {
+    let mut work = first;
+    loop {
+        work();
+        // Without a buffer: what was sent was received, and a thread that ends loses none.
+        let (sender, receiver) = mpsc::sync_channel(0);
+        {
+            let mut idle = IDLE.lock();
+            if idle.len() >= MAX_IDLE {
+                return;
+            }
+            idle.push(sender);
+        }
+        match receiver.recv_timeout(IDLE_TIMEOUT) {
+            Ok(next) => work = next,
+            Err(_) => return,
         }
     }
 }
@@ -92,6 +138,14 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(in_time(path, |_| 7).unwrap(), 7, "the file system answers again");
+    }
+
+    #[test]
+    fn thread_that_has_done_its_work_does_more() {
+        let path = Path::new("/in-time-test/many");
+        let threads: BTreeSet<String> =
+            (0..200).map(|_| in_time(path, |_| format!("{:?}", thread::current().id())).unwrap()).collect();
+        assert!(threads.len() < 100, "{}", threads.len());
     }
 
     #[test]
