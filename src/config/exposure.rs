@@ -11,10 +11,13 @@
 //!   readable for that group.
 //! - In a folder with the sticky bit, such as `/tmp`, only the owner of a file can replace it.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::StatVfsMountFlags;
 use rustix::process::{getegid, geteuid, getgroups};
@@ -40,15 +43,23 @@ pub(crate) enum Content {
 
 /// What is wrong with the modes of a file and of the folders that lead to it. Empty if the file cannot be
 /// examined: reading it fails as well.
-pub(crate) fn of_file(path: &Path, content: Content) -> Vec<String> {
-    let examined = in_time(path, move |path| File::examine(path).map(|file| file.warnings(path, content)));
-    examined.and_then(|warnings| warnings).unwrap_or_default()
+///
+/// `known` has the folders that were examined for files before.
+pub(crate) fn of_file(path: &Path, content: Content, known: &KnownFolders) -> Vec<String> {
+    let beside = known.of(path);
+    let examined = in_time(path, move |path| {
+        let file = File::examine(path, &beside)?;
+        Ok((file.warnings(path, content), file))
+    });
+    let Ok((warnings, file)) = examined.and_then(|examined| examined) else { return Vec::new() };
+    known.add(path, file);
+    warnings
 }
 
 /// What is wrong with the folders that lead to a folder: a user who can replace one of them can replace the folder. Empty if it
 /// cannot be examined.
 pub(crate) fn of_folders_to(dir: &Path) -> Vec<String> {
-    let examined = in_time(dir, |dir| File::examine(dir).map(|dir| dir.warning_of_folder()));
+    let examined = in_time(dir, |dir| File::examine(dir, &[]).map(|dir| dir.warning_of_folder()));
     examined.and_then(|warning| warning).ok().flatten().into_iter().collect()
 }
 
@@ -70,31 +81,75 @@ pub fn of_socket(what: &str, path: &Path) -> Option<String> {
 /// A file as it was found.
 struct File {
     metadata: Metadata,
+    /// Whether the path leads to it by a symbolic link of the same name.
+    is_link: bool,
+    place: Arc<Place>,
+}
+
+/// Where a file is.
+struct Place {
     /// The folders that lead to it, the nearest first; as configured and as resolved.
     folders: Vec<(PathBuf, Metadata)>,
     is_kubernetes_volume: bool,
     is_read_only_tmpfs: bool,
 }
 
+/// The folders that were examined while a configuration is read, so that a thousand files beside each other cost one look.
+#[derive(Default)]
+pub(crate) struct KnownFolders(RefCell<HashMap<PathBuf, Vec<OfDevice>>>);
+
+/// A place, and its device: a file may be a mount of its own.
+type OfDevice = (u64, Arc<Place>);
+
+impl KnownFolders {
+    /// What is known of the folder of a file.
+    fn of(&self, path: &Path) -> Vec<OfDevice> {
+        path.parent().and_then(|folder| self.0.borrow().get(folder).cloned()).unwrap_or_default()
+    }
+
+    /// Adds the place of a file. A link leads elsewhere, and says nothing of the files beside it.
+    fn add(&self, path: &Path, file: File) {
+        let Some(folder) = path.parent().filter(|_| !file.is_link) else { return };
+        let (mut known, device) = (self.0.borrow_mut(), file.metadata.dev());
+        let known = known.entry(folder.to_owned()).or_default();
+        if !known.iter().any(|(of, _)| *of == device) {
+            known.push((device, file.place));
+        }
+    }
+}
+
 impl File {
-    fn examine(path: &Path) -> io::Result<Self> {
-        let metadata = fs::metadata(path)?;
+    /// Examines a file. `beside` has what is known of the places of other files in its folder.
+    fn examine(path: &Path, beside: &[OfDevice]) -> io::Result<Self> {
+        let metadata = fs::symlink_metadata(path)?;
+        let is_link = metadata.is_symlink();
+        let known = beside.iter().find(|(device, _)| !is_link && *device == metadata.dev());
+        if let Some((_, place)) = known {
+            return Ok(Self { metadata, is_link, place: place.clone() });
+        }
+        Ok(Self { metadata: fs::metadata(path)?, is_link, place: Arc::new(Place::of(path)?) })
+    }
+}
+
+impl Place {
+    fn of(path: &Path) -> io::Result<Self> {
         let real = path.canonicalize()?;
         let link = std::path::absolute(path)?;
         let nearest = link.parent().into_iter().filter(|dir| *dir != real.parent().unwrap_or(dir));
         let folders = real.ancestors().skip(1).chain(nearest);
         let folders = folders.filter_map(|dir| Some((dir.to_owned(), fs::metadata(dir).ok()?))).collect();
         Ok(Self {
-            metadata,
             folders,
             is_kubernetes_volume: is_kubernetes_volume(&real),
             is_read_only_tmpfs: is_read_only_tmpfs(&real),
         })
     }
+}
 
+impl File {
     fn warnings(&self, path: &Path, content: Content) -> Vec<String> {
         // Words in the arguments of a command may name a folder or a device.
-        if self.is_read_only_tmpfs || !self.metadata.is_file() {
+        if self.place.is_read_only_tmpfs || !self.metadata.is_file() {
             return Vec::new();
         }
         let of_file = self.warning_of_owner(path).or_else(|| self.warning_of_file(path, content));
@@ -102,14 +157,14 @@ impl File {
     }
 
     fn warning_of_owner(&self, path: &Path) -> Option<String> {
-        let owner = other_owner(&self.metadata).filter(|_| !self.is_kubernetes_volume)?;
+        let owner = other_owner(&self.metadata).filter(|_| !self.place.is_kubernetes_volume)?;
         Some(belongs_to_other("file", path, owner))
     }
 
     fn warning_of_file(&self, path: &Path, content: Content) -> Option<String> {
         let mode = self.metadata.mode() & 0o777;
         let mut exposed = mode & (GROUP_WRITE | OTHERS_WRITE);
-        if content == Content::Secret && !self.is_kubernetes_volume {
+        if content == Content::Secret && !self.place.is_kubernetes_volume {
             exposed |= mode & OTHERS_READ;
             if !self.is_read_as_group() {
                 exposed |= mode & GROUP_READS;
@@ -148,9 +203,9 @@ impl File {
         };
         let of_other = |metadata: &Metadata| {
             let is_told = metadata.uid() == self.metadata.uid();
-            other_owner(metadata).filter(|_| !is_told && !self.is_kubernetes_volume)
+            other_owner(metadata).filter(|_| !is_told && !self.place.is_kubernetes_volume)
         };
-        self.folders.iter().enumerate().find_map(|(index, (dir, metadata))| {
+        self.place.folders.iter().enumerate().find_map(|(index, (dir, metadata))| {
             if let Some(owner) = of_other(metadata) {
                 return Some(belongs_to_other("folder", dir, owner));
             }

@@ -147,7 +147,7 @@ fn empty(file: FileId) -> Node {
 
 /// Warns if other users of the machine can change a file of the configuration.
 pub(super) fn warn_if_exposed(path: &Path, file: FileId, report: &Report<'_>) {
-    for warning in exposure::of_file(path, Content::Trusted) {
+    for warning in exposure::of_file(path, Content::Trusted, report.known_folders()) {
         report.warn_once(Location::start(file), "configuration", warning);
     }
 }

@@ -5,6 +5,10 @@ use std::os::unix::net::UnixListener;
 
 use super::*;
 
+fn of_file(path: &Path, content: Content) -> Vec<String> {
+    super::of_file(path, content, &KnownFolders::default())
+}
+
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
@@ -150,4 +154,24 @@ fn files_of_another_user_are_named() {
         let command = format!("run `chown 0 {}`, or run this as user 12345", path.display());
         assert!(found.len() == 1 && found[0].ends_with(&command), "{found:?}");
     }
+}
+
+#[test]
+fn known_folder_says_the_same_of_each_file_in_it() {
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (open, known) = (dir.path().join("open"), KnownFolders::default());
+    fs::create_dir(&open).unwrap();
+    set_mode(&open, 0o777);
+    fs::write(elsewhere.path().join("target"), "x").unwrap();
+    set_mode(&elsewhere.path().join("target"), 0o600);
+    symlink(elsewhere.path().join("target"), open.join("link")).unwrap();
+    for (name, mode) in [("a", 0o600), ("b", 0o644)] {
+        fs::write(open.join(name), "x").unwrap();
+        set_mode(&open.join(name), mode);
+    }
+    for name in ["link", "a", "b", "link", "missing"] {
+        let path = open.join(name);
+        assert_eq!(super::of_file(&path, Content::Secret, &known), of_file(&path, Content::Secret), "{name}");
+    }
+    assert_eq!(super::of_file(&open.join("b"), Content::Secret, &known).len(), 2, "file and folder");
 }

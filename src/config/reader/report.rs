@@ -14,6 +14,7 @@ use super::settings::Setting;
 use super::stores::Stores;
 use super::table::{Format, Key};
 use super::tree::Node;
+use crate::config::exposure::KnownFolders;
 use crate::config::watched_files::{FileKind, WatchedFile};
 use crate::secret::{SecretCache, SourceError};
 
@@ -33,6 +34,9 @@ pub(crate) struct Report<'e> {
     /// Where values in plain text stand that may be secrets, and of which nothing warns.
     plain_values: RefCell<Vec<Location>>,
     files: RefCell<BTreeMap<(PathBuf, FileKind), WatchedFile>>,
+    /// The files of the configuration in use, as they are now.
+    known: HashMap<(PathBuf, FileKind), WatchedFile>,
+    known_folders: KnownFolders,
     /// What readers asked for, if it is recorded.
     settings: Option<RefCell<Vec<Setting>>>,
     /// The names of the files of the configuration, by [`FileId`].
@@ -59,6 +63,8 @@ struct Warnings {
             warnings: RefCell::default(),
             plain_values: RefCell::default(),
             files: RefCell::default(),
+            known: HashMap::new(),
+            known_folders: KnownFolders::default(),
             settings: None,
             names: RefCell::default(),
             deferred: RefCell::default(),
@@ -112,6 +118,11 @@ struct Warnings {
 
     /// Adds the error of a source of secrets.
     pub(crate) fn source_error(&self, location: Location, path: &str, error: &SourceError) {
+    /// The folders of files that were examined.
+    pub(crate) fn known_folders(&self) -> &KnownFolders {
+        &self.known_folders
+    }
+
         let found = Diagnostic::new(&self.name(location.file), location, path, error.to_string());
         self.diagnostics.borrow_mut().push(Diagnostic { is_passing: error.is_passing(), ..found });
     }

@@ -157,7 +157,7 @@ impl<'a> Value<'a> {
 
     /// Warns if other users of the machine can read or change a file that is named here.
     pub(crate) fn warn_if_exposed(&self, path: &Path, content: exposure::Content) {
-        for warning in exposure::of_file(path, content) {
+        for warning in exposure::of_file(path, content, self.report.known_folders()) {
             self.report.warn_once(self.node.location, &self.path, warning);
         }
     }
