@@ -7,6 +7,7 @@ use super::reader::error::Diagnostic;
 use super::service::entry::{Origin, Place, ServiceConfig};
 use super::service::labels::Labels;
 use super::service::readiness::Readiness;
+use super::watched_files::WatchedFile;
 
 /// A service that is configured and does not run. It keeps its place among the routes, so that a request for it leads to no other
 /// service and to no other host.
@@ -95,6 +96,8 @@ pub struct LastGood {
     pub services: Vec<ServiceConfig>,
     /// Services that do not.
     pub inactive: Vec<InactiveService>,
+    /// The files behind them.
+    pub files: Vec<WatchedFile>,
 }
 
 impl LastGood {

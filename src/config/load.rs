@@ -165,7 +165,10 @@ impl Config {
         readers: Readers,
         mistakes: Mistakes<'_>,
     ) -> Result<Self, ConfigError> {
-        let report = Report::new(environment, secrets);
+        let report = match mistakes {
+            Mistakes::HoldBack(Some(last_good)) => Report::following(environment, secrets, &last_good.files),
+            _ => Report::new(environment, secrets),
+        };
         let config = Self::read_reporting(input, readers, mistakes, &report);
         let plain_values = report.take_plain_values();
         let (_, mut warnings, files) = report.into_parts();

@@ -107,6 +107,10 @@ impl Config {
 
     /// What a reload keeps of it.
     pub fn last_good(&self) -> LastGood {
-        LastGood { services: self.services.clone(), inactive: self.inactive.clone() }
+        LastGood {
+            services: self.services.clone(),
+            inactive: self.inactive.clone(),
+            files: self.files.clone(),
+        }
     }
 }

@@ -132,7 +132,13 @@ impl Watcher {
                     Err(ReloadError::Invalid(error.to_string()))
                 }
             };
-            let certificates = self.certificates.reload(&target).await;
+            let is_sure = outcome.is_ok() && problems.is_empty() && !self.certificates.is_failing();
+            let certificates = if is_sure && WatchedFile::has_all(&before, &seen, FileKind::Certificate) {
+                // A configuration without a mistake, and the certificate files of the one before.
+                Vec::new()
+            } else {
+                self.certificates.reload(&target).await
+            };
             if let Ok(report) = &mut outcome {
                 report.certificates = certificates;
                 // A service that runs with its previous settings uses secrets that were not read now.
@@ -252,7 +258,7 @@ async fn refresh(secrets: &Arc<SecretCache>, all: bool) -> RefreshOutcome {
 /// what is there now. Runs off the event loop: a file may be on a file system that hangs.
 async fn compare(files: Vec<WatchedFile>, settle: bool) -> (Vec<WatchedFile>, Vec<WatchedFile>) {
     let rescan = async |files: Vec<WatchedFile>| {
-        let rescan = move || files.iter().map(WatchedFile::rescan).collect::<Vec<_>>();
+        let rescan = move || WatchedFile::rescan_all(&files);
         tokio::task::spawn_blocking(rescan).await.expect("comparing files does not panic")
     };
     let mut now = rescan(files.clone()).await;

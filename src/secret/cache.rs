@@ -3,6 +3,7 @@
 
 mod connections;
 mod kept;
+mod of_files;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
@@ -24,12 +25,15 @@ use zeroize::Zeroizing;
 
 use self::connections::Connections;
 use self::kept::{Kept, RETRY_INTERVAL};
-use super::{Fetched, Lease, Renewal, SecretText, Source, SourceError, WatchHint};
+use self::of_files::OfFiles;
+use super::{Fetched, Lease, Renewal, SecretText, Source, SourceError, Stamp, WatchHint};
 
 /// The last value of every source that is polled.
 #[derive(Default)]
 pub struct SecretCache {
     entries: Mutex<HashMap<Source, CacheEntry>>,
+    /// What files gave, for as long as their stamps stay the same.
+    of_files: OfFiles,
     connections: Connections,
     placeholders: Placeholders,
     draft: Option<Draft>,
@@ -133,7 +137,7 @@ impl SecretCache {
     fn new(placeholders: Placeholders, draft: Option<Draft>) -> Self {
         let (entries, connections, is_closed) =
             (Mutex::default(), Connections::default(), AtomicBool::new(false));
-        Self { entries, connections, placeholders, draft, is_closed }
+        Self { entries, of_files: OfFiles::default(), connections, placeholders, draft, is_closed }
     }
 
     /// What the draft says of a source.
@@ -191,6 +195,25 @@ impl SecretCache {
             Some(document) => source.part_of(&self.fetch_whole(&document, Some(source), place)?),
             None => self.fetch_whole(source, None, place),
         }
+    }
+
+    /// The value of a source that reads a file, as [`fetch`](Self::fetch) gives it. `stamp` is that of the file a moment ago: if the
+    /// file had the same one when it was read last, it is not read.
+    pub fn fetch_file(
+        &self,
+        source: &Source,
+        place: &str,
+        stamp: Option<Stamp>,
+    ) -> Result<SecretText, SourceError> {
+        let Some(stamp) = stamp.filter(|_| !self.has_placeholders() && self.draft.is_none()) else {
+            return self.fetch(source, place);
+        };
+        if let Some(known) = self.of_files.get(source, stamp) {
+            return Ok(known);
+        }
+        let value = self.fetch(source, place)?;
+        self.of_files.keep(source, stamp, value.clone());
+        Ok(value)
     }
 
     fn fetch_whole(
@@ -261,6 +284,7 @@ impl SecretCache {
     /// Begins a reading of the configuration: what it does not use can be removed after it.
     pub fn mark_unused(&self) {
         self.entries.lock().values_mut().for_each(|entry| entry.used = false);
+        self.of_files.mark_unused();
     }
 
     /// Removes the sources that were not used since the last [`mark_unused`](Self::mark_unused), and ends their leases and the connections that no source
@@ -274,6 +298,7 @@ impl SecretCache {
             entry.release();
         }
         drop(unused);
+        self.of_files.evict_unused();
         self.connections.close_unused();
     }
 
@@ -282,6 +307,7 @@ impl SecretCache {
         self.is_closed.store(true, Ordering::Release);
         let entries = std::mem::take(&mut *self.entries.lock());
         entries.values().for_each(CacheEntry::release);
+        self.of_files.clear();
         self.connections.close();
     }
 

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::in_time::in_time;
 use super::invisible::begins_with_byte_order_mark;
+use super::stamp::{Stamp, Stamps};
 
 /// The first buffer for content whose size is not known.
 const FIRST_BYTES: usize = 4 * 1024;
@@ -41,6 +42,12 @@ pub enum FileError {
 /// seconds if the file system does not answer.
 pub fn read_file(path: &Path, max: usize) -> Result<Zeroizing<Vec<u8>>, FileError> {
     in_time(path, move |path| read_regular(path, max))?
+}
+
+/// Reads a file as [`read_file`] does. Returns the stamp from before it was read as well: if it has the same one later, this is its content.
+pub fn read_stamped(path: &Path, max: usize) -> (Option<Stamp>, Result<Zeroizing<Vec<u8>>, FileError>) {
+    let read = in_time(path, move |path| (Stamps::default().of(path), read_regular(path, max)));
+    read.unwrap_or_else(|error| (None, Err(error.into())))
 }
 
 /// Reads a PEM file as [`read_file`] does.

@@ -14,6 +14,7 @@
 //! folder       the folders of such files
 //! seal         bytes that leave the process encrypted
 //! hex          digests and identifiers in digits
+//! stamp        whether a file has changed, without reading it
 //! write_file   writes a file completely, or not at all
 //! ownership    who can change a file, or replace the files in a folder
 //! ```
@@ -33,13 +34,15 @@ mod seal;
 mod secret;
 mod signing_key;
 mod source;
+mod stamp;
 mod text;
 mod write_file;
 
 pub use cache::{RefreshOutcome, SecretCache, StaleSecret, StoreConnection};
 pub use echoes::{Echoes, Masked};
 pub use file::{
-    FileError, file_metadata, open_private_file, read_file, read_pem_file, read_private_file, read_to_end,
+    FileError, file_metadata, open_private_file, read_file, read_pem_file, read_private_file, read_stamped,
+    read_to_end,
 };
 pub use folder::{FolderError, ensure_private_folder, ensure_safe_folder, quoted};
 pub use hex::hex;
@@ -50,5 +53,6 @@ pub use seal::{SealPurpose, SealingKeys, Unreadable};
 pub use secret::{InvalidSecret, Secret};
 pub use signing_key::{Algorithm, KeyError, PublicKey, SigningError, SigningKey};
 pub use source::{Fetched, Lease, Renewal, SecretSource, Source, SourceError, WatchHint};
+pub use stamp::{Stamp, Stamps};
 pub use text::{NotText, SecretText};
 pub use write_file::{replace_file, write_new_file};

@@ -16,7 +16,7 @@ use super::table::{Format, Key};
 use super::tree::Node;
 use crate::config::exposure::KnownFolders;
 use crate::config::watched_files::{FileKind, WatchedFile};
-use crate::secret::{SecretCache, SourceError};
+use crate::secret::{SecretCache, SourceError, Stamp};
 
 /// Where a value is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -46,10 +46,6 @@ pub(crate) struct Report<'e> {
     stores: RefCell<Stores>,
 }
 
-impl<'e> Report<'e> {
-    pub(crate) fn new(environment: &'e Environment<'e>, secrets: &'e SecretCache) -> Self {
-        Self {
-            environment,
 /// Warnings in the order in which they were found, each once.
 #[derive(Default)]
 struct Warnings {
@@ -58,6 +54,10 @@ struct Warnings {
     messages: HashSet<String>,
 }
 
+impl<'e> Report<'e> {
+    pub(crate) fn new(environment: &'e Environment<'e>, secrets: &'e SecretCache) -> Self {
+        Self {
+            environment,
             secrets,
             diagnostics: RefCell::default(),
             warnings: RefCell::default(),
@@ -70,6 +70,17 @@ struct Warnings {
             deferred: RefCell::default(),
             stores: RefCell::default(),
         }
+    }
+
+    /// A report for a configuration that follows one with these files. Those that have not changed are not read for a fingerprint.
+    pub(crate) fn following(
+        environment: &'e Environment<'e>,
+        secrets: &'e SecretCache,
+        files: &[WatchedFile],
+    ) -> Self {
+        let now = WatchedFile::rescan_all(files).into_iter();
+        let known = now.map(|file| ((file.path().to_owned(), file.kind()), file)).collect();
+        Self { known, ..Self::new(environment, secrets) }
     }
 
     /// A report that has, in the end, what readers asked for.
@@ -107,6 +118,11 @@ struct Warnings {
         self.environment
     }
 
+    /// The folders of files that were examined.
+    pub(crate) fn known_folders(&self) -> &KnownFolders {
+        &self.known_folders
+    }
+
     pub(crate) fn secrets(&self) -> &'e SecretCache {
         self.secrets
     }
@@ -118,11 +134,6 @@ struct Warnings {
 
     /// Adds the error of a source of secrets.
     pub(crate) fn source_error(&self, location: Location, path: &str, error: &SourceError) {
-    /// The folders of files that were examined.
-    pub(crate) fn known_folders(&self) -> &KnownFolders {
-        &self.known_folders
-    }
-
         let found = Diagnostic::new(&self.name(location.file), location, path, error.to_string());
         self.diagnostics.borrow_mut().push(Diagnostic { is_passing: error.is_passing(), ..found });
     }
@@ -183,10 +194,13 @@ struct Warnings {
         values.iter().map(|location| (self.name(location.file).to_string(), location.line)).collect()
     }
 
-    /// Adds a file that is about to be read. Its first fingerprint counts.
-    pub(crate) fn watch(&self, path: &Path, kind: FileKind) {
-        let mut files = self.files.borrow_mut();
-        files.entry((path.to_owned(), kind)).or_insert_with(|| WatchedFile::fingerprint(path, kind));
+    /// Adds a file that is about to be read. Its first fingerprint counts. Returns the stamp that it had then.
+    pub(crate) fn watch(&self, path: &Path, kind: FileKind) -> Option<Stamp> {
+        let (mut files, key) = (self.files.borrow_mut(), (path.to_owned(), kind));
+        let known = self.known.get(&key).cloned();
+        let file =
+            files.entry(key).or_insert_with(|| known.unwrap_or_else(|| WatchedFile::fingerprint(path, kind)));
+        file.stamp()
     }
 
     /// Keeps errors of an entry until it is read by [`collect_entry`](Self::collect_entry).

@@ -87,10 +87,14 @@ pub fn read_of(value: &Value<'_>, allowed: fn(char) -> bool, place: &str) -> Opt
 
 /// The text that a source gives, now or when it was polled last.
 fn fetch(value: &Value<'_>, source: &Source) -> Result<SecretText, SourceError> {
-    if let WatchHint::ContentOf(path) = source.watch() {
-        value.watch(&path, FileKind::Secret);
+    let report = value.report();
+    match source.watch() {
+        WatchHint::ContentOf(path) => {
+            let stamp = report.watch(&path, FileKind::Secret);
+            report.secrets().fetch_file(source, value.path(), stamp)
+        }
+        WatchHint::Constant | WatchHint::Poll(_) => report.secrets().fetch(source, value.path()),
     }
-    value.report().secrets().fetch(source, value.path())
 }
 
 /// A secret as the configuration states it.
