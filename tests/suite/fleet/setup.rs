@@ -15,6 +15,9 @@ use crate::harness::{
 /// A key for `shared`.
 pub const KEY: &str = "the-key-of-the-fleet-CANARY-0123456789";
 
+/// The admin token of every process.
+const ADMIN_TOKEN: &str = "admin-0123456789abcdef";
+
 /// What begins every token.
 pub const ACCESS: &str = "at-CANARY";
 pub const REFRESH: &str = "rt-CANARY";
@@ -173,7 +176,7 @@ pub fn refresh_token(provider: &MockUpstream) -> String {
 /// The configuration of one process.
 pub fn config(shared: &str, upstream: &MockUpstream, auth: &str) -> String {
     format!(
-        "hardening: none\nlisten: 127.0.0.1:0\nadmin: 127.0.0.1:0\nthreads: 1\nlog: {{ level: debug, format: json }}\n{shared}\nservices:\n  api: {{ \
+        "hardening: none\nlisten: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0, token: {ADMIN_TOKEN} }}\nthreads: 1\nlog: {{ level: debug, format: json }}\n{shared}\nservices:\n  api: {{ \
          upstream: '{}', share: true, auth: {{ {auth} }} }}\n",
         upstream.url()
     )
@@ -259,6 +262,26 @@ pub fn holder(processes: &[Sidekey], server: &MockUpstream) -> Option<usize> {
         links.into_iter().any(|link| sockets.iter().any(|socket| link.as_os_str() == socket.as_str()))
     };
     processes.iter().position(has)
+}
+
+/// Has a process request a token now, as an operator does who does not wait for the end of the lifetime. It is requested again until
+/// there is one: another may have been obtained a moment ago (`token_request.min_interval`).
+pub fn request_token(process: &Sidekey) -> JoinHandle<()> {
+    let url = process.admin_url("/api/v1/services/api/refresh");
+    tokio::spawn(async move {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let request = Request::post(url.clone(), "{}").header("Content-Type", "application/json");
+            let request = request.header("Authorization", &format!("Bearer {ADMIN_TOKEN}"));
+            let answer = request.send().await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            if answer.json()["ok"] == true {
+                return;
+            }
+            assert!(Instant::now() < deadline, "there is no new token: {}", answer.text());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
 }
 
 /// Waits for the next token request; returns which process makes it.
