@@ -16,6 +16,9 @@ REAL_SOFTWARE := real:: deploy:: release:: \
 	private_key_jwt_assertion_is_verified_by_jose trace_context_is_propagated_to_upstream \
 	upstream_https_behind_http_url_is_diagnosed upstream_tls_client_certificate_is_accepted_by_nginx
 
+# Tests at a time: half as many again as there are cores, because many of them wait for a lifetime or for another program.
+TEST_THREADS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 4) * 3 / 2 )))
+
 # How long `make fuzz` runs each target.
 FUZZ_SECONDS ?= 10
 
@@ -57,7 +60,7 @@ clean: ## Remove what was built
 ##@ All checks (these install what they need)
 
 test: test-deps ## Every test, against real software (Debian)
-	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run; else cargo test --no-fail-fast; fi
+	if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --test-threads $(TEST_THREADS); else cargo test --no-fail-fast; fi
 
 test-deps: ## Install the software that the tests need (Debian, npm, PyPI)
 	./scripts/test-deps
