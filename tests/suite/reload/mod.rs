@@ -5,6 +5,7 @@ mod commands;
 mod configuration;
 mod listeners;
 mod log_level;
+mod many_services;
 mod secrets;
 pub mod setup;
 mod special_files;
