@@ -12,6 +12,7 @@ mod hyper_proxy;
 mod idle;
 mod instructions;
 mod load;
+mod overload;
 mod paced;
 mod pingora_proxy;
 mod pki;
@@ -87,6 +88,15 @@ enum Part {
         #[arg(long)]
         baseline: Option<PathBuf>,
     },
+    /// Send requests at a fixed rate, whether they are answered or not.
+    Overload(overload::Load),
+    /// Serve as the upstream of that.
+    OverloadUpstream {
+        address: SocketAddr,
+        /// Answer nothing.
+        #[arg(long)]
+        hangs: bool,
+    },
     // What this program starts of itself.
     #[command(hide = true)]
     Upstream { plain: SocketAddr, tls: SocketAddr, h2: SocketAddr, dir: PathBuf },
@@ -114,6 +124,11 @@ fn main() -> anyhow::Result<()> {
             let (world, _upstream) = prepare(sidekey, &cli)?;
             instructions::report(&instructions::count(&world)?, baseline.as_deref())
         }
+        Some(Part::Overload(load)) => {
+            println!("{}", overload::run(load)?);
+            Ok(())
+        }
+        Some(Part::OverloadUpstream { address, hangs }) => overload::serve(*address, *hangs),
         Some(Part::Upstream { plain, tls, h2, dir }) => upstream::run(*plain, *tls, *h2, dir),
         Some(Part::Pingora(own)) => {
             pingora_proxy::run(own.listen, &own.upstream, own.ca_file.as_deref(), own.h2_upstream)
