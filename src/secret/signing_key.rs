@@ -1,6 +1,11 @@
 //! Signing keys, read from PEM or made from a shared secret. The algorithm is checked once, when the key is
 //! read. The key cannot be read again, so no code can print it.
 
+mod algorithm;
+mod error;
+mod pair;
+mod public_key;
+
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -8,104 +13,21 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::rand::SystemRandom;
-use ring::signature::{
-    self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding, RsaKeyPair,
-    RsaPublicKeyComponents,
-};
+use ring::signature::{self, EcdsaKeyPair, KeyPair as _, RsaPublicKeyComponents};
 use ring::{digest, hmac};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use zeroize::{Zeroize, Zeroizing};
 
+use self::algorithm::{ED25519, P256, P384, RSA, RSA_PSS};
+use self::pair::{EC, Pair, for_pss, pair};
 use super::invisible::{Character, is_invisible};
 use super::{Secret, SecretText};
 
-/// A signature algorithm of JSON Web Signatures (RFC 7518 §3.1, RFC 8037 §3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are the registered ones")]
-pub enum Algorithm {
-    Rs256,
-    Rs384,
-    Rs512,
-    Ps256,
-    Ps384,
-    Ps512,
-    Es256,
-    Es384,
-    EdDsa,
-    Hs256,
-    Hs384,
-    Hs512,
-}
-
-impl Algorithm {
-    /// The value of `alg`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::EdDsa => "EdDSA",
-            Self::Hs256 => "HS256",
-            Self::Hs384 => "HS384",
-            Self::Hs512 => "HS512",
-        }
-    }
-
-    /// Algorithms with a private key.
-    pub const ASYMMETRIC: [Self; 9] = [
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-        Self::Es256,
-        Self::Es384,
-        Self::EdDsa,
-    ];
-
-    /// Algorithms with a shared secret.
-    pub const SYMMETRIC: [Self; 3] = [Self::Hs256, Self::Hs384, Self::Hs512];
-
-    /// The kind of key that the algorithm requires.
-    fn family(self) -> &'static str {
-        match self {
-            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => RSA,
-            Self::Es256 => P256,
-            Self::Es384 => P384,
-            Self::EdDsa => ED25519,
-            Self::Hs256 | Self::Hs384 | Self::Hs512 => "a shared secret",
-        }
-    }
-
-    fn is_pss(self) -> bool {
-        matches!(self, Self::Ps256 | Self::Ps384 | Self::Ps512)
-    }
-
-    fn rsa_encoding(self) -> Option<&'static dyn RsaEncoding> {
-        Some(match self {
-            Self::Rs256 => &signature::RSA_PKCS1_SHA256,
-            Self::Rs384 => &signature::RSA_PKCS1_SHA384,
-            Self::Rs512 => &signature::RSA_PKCS1_SHA512,
-            Self::Ps256 => &signature::RSA_PSS_SHA256,
-            Self::Ps384 => &signature::RSA_PSS_SHA384,
-            Self::Ps512 => &signature::RSA_PSS_SHA512,
-            _ => return None,
-        })
-    }
-}
-
-const RSA: &str = "RSA";
-const RSA_PSS: &str = "RSA-PSS";
-const P256: &str = "an elliptic curve (P-256)";
-const P384: &str = "an elliptic curve (P-384)";
-const ED25519: &str = "Ed25519";
+pub use self::algorithm::Algorithm;
+pub use self::error::{KeyError, SigningError};
+pub(super) use self::pair::tagged;
+pub use self::public_key::PublicKey;
 
 /// A signing key for one algorithm. Clones share the key. Keys with the same content are equal, whatever
 /// their source.
@@ -115,13 +37,6 @@ pub struct SigningKey {
     pair: Arc<Pair>,
     /// SHA-256 hash of the source of the key, for comparing and hashing without the key.
     digest: [u8; 32],
-}
-
-enum Pair {
-    Rsa(RsaKeyPair),
-    Ec(EcdsaKeyPair),
-    Ed(Ed25519KeyPair),
-    Hmac(hmac::Key),
 }
 
 impl SigningKey {
@@ -277,29 +192,6 @@ impl SigningKey {
     }
 }
 
-/// The numbers of a public key, big-endian, as in JWK (RFC 7518 §6).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PublicKey<'a> {
-    /// `kty: RSA`
-    Rsa {
-        /// `n`
-        modulus: Vec<u8>,
-        /// `e`
-        exponent: Vec<u8>,
-    },
-    /// `kty: EC`
-    Ec {
-        /// `crv`
-        curve: &'static str,
-        /// `x`
-        x: &'a [u8],
-        /// `y`
-        y: &'a [u8],
-    },
-    /// `kty: OKP` (RFC 8037 §2)
-    Ed25519(&'a [u8]),
-}
-
 /// Shows the algorithm and nothing of the key.
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -325,159 +217,6 @@ impl Hash for SigningKey {
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     digest::digest(&digest::SHA256, bytes).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
-
-/// For each curve the start of a PKCS#8 document (version, then `id-ecPublicKey` with the curve), and the
-/// algorithm.
-const EC: [(&[u8], &EcdsaSigningAlgorithm); 2] = [
-    (
-        b"\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07",
-        &signature::ECDSA_P256_SHA256_FIXED_SIGNING,
-    ),
-    (
-        b"\x02\x01\x00\x30\x10\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x05\x2b\x81\x04\x00\x22",
-        &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
-    ),
-];
-
-fn pair(der: &PrivateKeyDer<'_>) -> Result<Pair, KeyError> {
-    match der {
-        PrivateKeyDer::Pkcs1(key) => rsa(RsaKeyPair::from_der(key.secret_pkcs1_der())),
-        PrivateKeyDer::Pkcs8(key) => {
-            let key = key.secret_pkcs8_der();
-            if let Some(pair) = ec(key) {
-                return Ok(Pair::Ec(pair));
-            }
-            if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(key) {
-                return Ok(Pair::Ed(pair));
-            }
-            rsa(RsaKeyPair::from_pkcs8(key))
-        }
-        // ring reads PKCS#8 only, which is SEC1 in an envelope (RFC 5915 §4).
-        PrivateKeyDer::Sec1(key) => EC
-            .iter()
-            .find_map(|(prefix, _)| ec(&envelope(prefix, key.secret_sec1_der())))
-            .map(Pair::Ec)
-            .ok_or(KeyError::Unusable),
-        _ => Err(KeyError::Unusable),
-    }
-}
-
-/// The key of a PKCS#8 document that is for RSA-PSS only (`id-RSASSA-PSS`, RFC 4055 §1.2), which ring does not read; `None` if it is
-/// another one.
-#[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is bound to one lifetime")]
-fn for_pss(der: &PrivateKeyDer<'_>) -> Option<Result<Pair, KeyError>> {
-    const ID_RSASSA_PSS: &[u64] = &[1, 2, 840, 113_549, 1, 1, 10];
-    let PrivateKeyDer::Pkcs8(key) = der else { return None };
-    let parsed = yasna::parse_der(key.secret_pkcs8_der(), |reader| {
-        reader.read_sequence(|reader| {
-            reader.next().read_u8()?;
-            let algorithm = reader.next().read_sequence(|reader| {
-                let algorithm = reader.next().read_oid()?;
-                reader.read_optional(|reader| reader.read_der())?;
-                Ok(algorithm)
-            })?;
-            let key = Zeroizing::new(reader.next().read_bytes()?);
-            reader.read_optional(|reader| reader.read_der())?;
-            Ok((algorithm, key))
-        })
-    });
-    let (algorithm, key) = parsed.ok()?;
-    (algorithm.components().as_slice() == ID_RSASSA_PSS).then(|| rsa(RsaKeyPair::from_der(&key)))
-}
-
-fn rsa(pair: Result<RsaKeyPair, ring::error::KeyRejected>) -> Result<Pair, KeyError> {
-    pair.map(Pair::Rsa).map_err(|rejected| match rejected.to_string().as_str() {
-        "TooSmall" => KeyError::RsaTooSmall,
-        "TooLarge" => KeyError::RsaTooLarge,
-        _ => KeyError::Unusable,
-    })
-}
-
-fn ec(pkcs8: &[u8]) -> Option<EcdsaKeyPair> {
-    EC.iter().find_map(|(_, algorithm)| EcdsaKeyPair::from_pkcs8(algorithm, pkcs8, &SystemRandom::new()).ok())
-}
-
-/// `SEQUENCE { prefix, OCTET STRING { inner } }`
-fn envelope(prefix: &[u8], inner: &[u8]) -> Zeroizing<Vec<u8>> {
-    let octets = Zeroizing::new(tagged(0x04, &[inner]));
-    Zeroizing::new(tagged(0x30, &[prefix, &octets]))
-}
-
-/// DER: tag, length in two bytes, content.
-pub(super) fn tagged(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
-    let length: usize = parts.iter().map(|part| part.len()).sum();
-    let length = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
-    let head: &[u8] = match length {
-        [0, short @ ..] if short[0] < 0x80 => &[tag, short[0]],
-        [0, long] => &[tag, 0x81, long],
-        [high, low] => &[tag, 0x82, high, low],
-    };
-    // Allocated once, because the memory that a growing vector leaves behind is not wiped.
-    let mut out = Vec::with_capacity(head.len() + parts.iter().map(|part| part.len()).sum::<usize>());
-    out.extend_from_slice(head);
-    for part in parts {
-        out.extend_from_slice(part);
-    }
-    out
-}
-
-/// Why a text is not a usable signing key. The message contains nothing of the text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// No private key in PEM.
-    #[error(
-        "no private key found; expected PEM (`-----BEGIN PRIVATE KEY-----`, `RSA PRIVATE KEY` or `EC PRIVATE KEY`)"
-    )]
-    NotPem,
-    /// A byte order mark, or another invisible character.
-    #[error("the private key contains {0}")]
-    Character(Character),
-    /// Encrypted with a passphrase.
-    #[error(
-        "the private key is encrypted with a passphrase, which is not supported; \
-         decrypt it with `openssl pkey -in KEY -out NEW`"
-    )]
-    Encrypted,
-    /// A certificate.
-    #[error("found a certificate, not a private key; use the file of the key")]
-    Certificate,
-    /// A public key.
-    #[error("found a public key, not a private key")]
-    Public,
-    /// The key format of OpenSSH.
-    #[error("the key has the format of OpenSSH; `ssh-keygen -p -m PKCS8 -f KEY` converts it to PEM")]
-    OpenSsh,
-    /// A private key that ring does not support.
-    #[error(
-        "unsupported private key; supported: RSA (2048 to 4096 bits), elliptic curves (P-256, P-384), Ed25519; \
-         `openssl pkey -in KEY -out NEW` repairs a key without its public half"
-    )]
-    Unusable,
-    /// RSA of less than 2048 bits.
-    #[error("the RSA key is too short: at least 2048 bits are required")]
-    RsaTooSmall,
-    /// RSA of more than 4096 bits.
-    #[error("the RSA key is too long: at most 4096 bits are supported")]
-    RsaTooLarge,
-    /// The algorithm requires another kind of key.
-    #[error("the kind of the private key is {kind}, but {algorithm} requires {takes}")]
-    Unsuitable {
-        /// The kind of the key.
-        kind: &'static str,
-        /// The algorithm.
-        algorithm: &'static str,
-        /// The kind that the algorithm requires.
-        takes: &'static str,
-    },
-    /// The system has no random numbers.
-    #[error("cannot generate a key: the system provides no random numbers")]
-    NoRandomness,
-}
-
-/// Signing failed because the system provides no random numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("signing failed: the system provides no random numbers")]
-pub struct SigningError;
 
 #[cfg(test)]
 mod tests {
