@@ -10,7 +10,7 @@
 //! 3  reload · diagnose · manage → runtime
 //! 2  credential · callers
 //! 1  audit · inject · oauth2 → fleet → upstream · otel
-//! 0  logging · net → tls → config → rules, secret · metrics · presets · proto · refresh · hardening
+//! 0  logging · net → tls → config → rules, secret · metrics · presets · proto · refresh · hardening → clock
 //! ```
 //!
 //! The public face is [`cli::main`], the program. The other modules are public for the tests, benchmarks and fuzz targets of this
@@ -25,6 +25,7 @@ pub mod audit;
 #[cfg_attr(not(all_docs), doc(hidden))]
 pub mod callers;
 pub mod cli;
+mod clock;
 #[cfg_attr(not(all_docs), doc(hidden))]
 pub mod config;
 #[cfg_attr(not(all_docs), doc(hidden))]

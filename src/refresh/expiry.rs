@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-#[cfg(test)]
-use super::test_clock::now as wall_now;
+use crate::clock::wall_now;
 
 /// A value that expires.
 pub trait Expiring: Send + Sync + 'static {
@@ -106,12 +105,6 @@ impl ClockReading {
     pub(super) fn with_wall_clock_back(self, slept: Duration) -> Self {
         Self { wall: self.wall - slept, ..self }
     }
-}
-
-/// The time of the wall clock.
-#[cfg(not(test))]
-fn wall_now() -> SystemTime {
-    SystemTime::now()
 }
 
 /// A time of the wall clock as Unix time.

@@ -17,8 +17,6 @@ mod sharing;
 mod source;
 mod status;
 mod store;
-#[cfg(test)]
-pub(crate) mod test_clock;
 
 pub use any_store::{AnyStore, Requested};
 pub use clock_monitor::MAX_CLOCK_SKEW;

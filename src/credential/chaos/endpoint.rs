@@ -8,10 +8,11 @@ use fastrand::Rng;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::clock::test_clock;
 use crate::config::auth::placement::Placement;
 use crate::oauth2::{AccessToken, IssuedToken};
 use crate::refresh::schedule::usable_for;
-use crate::refresh::{ClockReading, Expiry, Source, SourceError, SourceErrorKind, test_clock};
+use crate::refresh::{ClockReading, Expiry, Source, SourceError, SourceErrorKind};
 use crate::secret::Secret;
 use crate::simulation::Promises;
 

@@ -10,10 +10,11 @@ use tokio::time::Instant;
 
 use super::endpoint::{Endpoint, MIN_FORCED_INTERVAL, World};
 use super::{response, sign};
+use crate::clock::test_clock;
 use crate::config::auth::placement::Placement;
 use crate::credential::{Signer, Token, Verdict};
 use crate::oauth2::TokenStore;
-use crate::refresh::{RefreshReason, Store, refresher, test_clock};
+use crate::refresh::{RefreshReason, Store, refresher};
 use crate::simulation::{paused, with_seeds};
 
 /// How long a request waits for a token.

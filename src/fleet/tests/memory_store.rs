@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::clock::test_clock;
 use crate::fleet::names::Names;
 use crate::fleet::news::NewsRoom;
 use crate::fleet::store::{Locked, SharedStore, StoreError, Stored, View, Write, Written};
-use crate::refresh::{ClockReading, test_clock};
+use crate::refresh::ClockReading;
 
 /// What a store has.
 #[derive(Clone, Default)]

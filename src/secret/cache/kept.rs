@@ -4,8 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-#[cfg(test)]
-pub(super) use crate::refresh::test_clock::now as wall_now;
+use crate::clock::wall_now;
 use crate::secret::{Fetched, Lease, SecretText, Source, SourceError};
 
 /// Time until a source that failed is tried again; its polling interval, if that is shorter.
@@ -109,9 +108,4 @@ pub(super) fn due(interval: Duration, expires_at: Option<SystemTime>) -> Instant
     let wait = life.map_or(interval, |life| (life * 4 / 5).min(interval));
     let wait = wait.clamp(MIN_INTERVAL, MAX_INTERVAL);
     Instant::now() + wait.mul_f64(1.0 - fastrand::f64() / 10.0).max(MIN_INTERVAL)
-}
-
-#[cfg(not(test))]
-fn wall_now() -> SystemTime {
-    SystemTime::now()
 }

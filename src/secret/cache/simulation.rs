@@ -8,9 +8,9 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::SecretCache;
-use super::kept::{RETRY_INTERVAL, wall_now};
+use super::kept::RETRY_INTERVAL;
 use super::scripted::{Behaviour, Scripted};
-use crate::refresh::test_clock;
+use crate::clock::{test_clock, wall_now};
 use crate::secret::{Fetched, SecretText, Source, SourceError, WatchHint};
 use crate::simulation::{Promises, paused, with_seeds};
 
