@@ -7,9 +7,10 @@ use prometheus::Registry;
 
 use super::services::ServiceFactory;
 use crate::config;
-use crate::config::{Config, CredentialServer, Host, OAuth2, ProxyConfig, Tls, TokenUrl, Tracing};
+use crate::config::{
+    Config, Host, OAuth2, ProxyConfig, SecretStoreServers, Tls, TokenUrl, Tracing, ValueServer,
+};
 use crate::credential;
-use crate::credential::ValueServer;
 use crate::diagnose::{ProbeResult, ProbeTarget, Role};
 use crate::fleet::Fleet;
 use crate::metrics::FleetMetrics;
@@ -20,8 +21,8 @@ use crate::upstream::{ConnectProbe, EndpointTls};
 /// Limit on connecting to a store of secrets.
 const STORE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Lists every upstream URL and every server that a credential comes from, in the order of the file, the stores of secrets, and the collector of traces. Connects
-/// to none of them.
+/// Lists every upstream URL and every server that a credential comes from, in the order of the file, the stores of secrets with the
+/// servers of their keys, and the collector of traces. Connects to none of them.
 pub fn probe_targets(config: &Config) -> anyhow::Result<Vec<ProbeTarget>> {
     // Refresh tokens are not needed, so the state directory is not opened.
     let factory = ServiceFactory::without_tokens()?;
@@ -46,8 +47,8 @@ pub fn probe_targets(config: &Config) -> anyhow::Result<Vec<ProbeTarget>> {
             add(Role::Value(name, key), host, Some(probe));
         }
     }
-    for (name, server) in &config.secret_stores {
-        targets.push(store_target(&factory, name, server)?);
+    for store in &config.secret_stores {
+        targets.append(&mut store_targets(&factory, store)?);
     }
     if let Some(tracing) = &config.tracing {
         targets.push(collector_target(&factory, tracing)?);
@@ -95,15 +96,24 @@ fn token_endpoint_target(
     Ok((role, host, probe))
 }
 
-/// A store of secrets.
-fn store_target(
-    factory: &ServiceFactory,
-    name: &str,
-    server: &CredentialServer,
-) -> anyhow::Result<ProbeTarget> {
-    let (host, probe) = own_request(factory, &server.url, &server.tls, server.proxy.as_ref())?;
-    let (service, role, limit) = (format!("secret_stores.{name}"), Role::SecretStore, STORE_CONNECT_TIMEOUT);
-    Ok(ProbeTarget { service, role, host, probe: Some(probe), limit })
+/// A store of secrets, and the servers of the keys that sign requests to it.
+fn store_targets(factory: &ServiceFactory, store: &SecretStoreServers) -> anyhow::Result<Vec<ProbeTarget>> {
+    let SecretStoreServers { name, server, of_keys } = store;
+    let service = format!("secret_stores.{name}");
+    let target = |role, (host, probe)| ProbeTarget {
+        service: service.clone(),
+        role,
+        host,
+        probe: Some(probe),
+        limit: STORE_CONNECT_TIMEOUT,
+    };
+    let own = own_request(factory, &server.url, &server.tls, server.proxy.as_ref())?;
+    let mut targets = vec![target(Role::SecretStore, own)];
+    for ValueServer { name, key, url, tls, proxy } in of_keys {
+        let (role, own) = (Role::StoreKeys(name, key), own_request(factory, url, tls, proxy.as_ref())?);
+        targets.push(target(role, own));
+    }
+    Ok(targets)
 }
 
 /// How to connect for a request that Sidekey makes for itself: the host and the probe.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use super::callers::audit::AuditConfig;
 use super::callers::caller::CallerConfig;
 use super::callers::role::RoleConfig;
-use super::credential_server::CredentialServer;
 use super::downstream_timeouts::DownstreamTimeouts;
 use super::hardening::Hardening;
 use super::inactive::{InactiveReason, InactiveService, LastGood, Problem, Subject};
@@ -15,6 +14,7 @@ use super::listen::listener::ListenerConfig;
 use super::log::Log;
 use super::reader::error::Warning;
 use super::reload::Reload;
+use super::secret_stores::SecretStoreServers;
 use super::service::entry::ServiceConfig;
 use super::shared_store::SharedStore;
 use super::shutdown::Shutdown;
@@ -63,8 +63,8 @@ pub struct Config {
     pub upgrade_sock: Option<PathBuf>,
     /// Persistence of refresh tokens, if enabled.
     pub state: Option<State>,
-    /// The names and the servers of the stores of secrets.
-    pub secret_stores: Vec<(String, CredentialServer)>,
+    /// The servers of the stores of secrets.
+    pub secret_stores: Vec<SecretStoreServers>,
     /// The store through which a fleet shares tokens, if there is one.
     pub shared: Option<SharedStore>,
     /// Whether the process is restricted.

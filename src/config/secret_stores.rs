@@ -10,6 +10,7 @@ use super::reader::stores::{NamedStore, Store, Stores};
 use super::reader::suggest::{did_you_mean, list};
 use super::reader::table::{Format, Key, Keys, Names};
 use super::reader::value::Value;
+use super::value_server::ValueServer;
 
 /// A kind of store, as far as the configuration must know it.
 #[derive(Clone, Copy)]
@@ -22,6 +23,19 @@ pub struct StoreKind {
     pub read: fn(&mut Mapping<'_>) -> Option<Store>,
     /// The server of a store of this kind.
     pub server: fn(&Store) -> Option<&CredentialServer>,
+    /// The servers that give the keys with which the store is asked.
+    pub servers_of_keys: fn(&Store) -> Vec<ValueServer>,
+}
+
+/// The servers of a store.
+#[derive(Debug, Clone)]
+pub struct SecretStoreServers {
+    /// The name of the store.
+    pub name: String,
+    /// The store itself.
+    pub server: CredentialServer,
+    /// Those that give the keys with which it is asked.
+    pub of_keys: Vec<ValueServer>,
 }
 
 /// The kinds of stores that the configuration may have.
@@ -33,8 +47,8 @@ pub(super) const SECRET_STORES: Format = Format::Names(&Names::of(Format::Secret
 /// The key that every store has; its kind has the others.
 const TYPE: Keys = &[Key::required("type", Format::CredentialKind, "The kind of store.")];
 
-/// Reads the stores, for the secrets that are read after them. Returns the names and the servers of those that are valid.
-pub(super) fn read(value: &Value<'_>, kinds: StoreKinds) -> Vec<(String, CredentialServer)> {
+/// Reads the stores, for the secrets that are read after them. Returns the servers of those that are valid.
+pub(super) fn read(value: &Value<'_>, kinds: StoreKinds) -> Vec<SecretStoreServers> {
     let report = value.report();
     let read_one = |(name, value): (&str, Value<'_>)| {
         let ((kind, store), errors) = report.collect_entry(&value.spot(), || read_store(&value, kinds));
@@ -45,7 +59,12 @@ pub(super) fn read(value: &Value<'_>, kinds: StoreKinds) -> Vec<(String, Credent
     let stores: Vec<_> = value.entries().unwrap_or_default().into_iter().map(read_one).collect();
     let server = |named: &NamedStore| {
         let kind = kinds.iter().find(|kind| Some(kind.name) == named.kind)?;
-        Some((named.name.clone(), (kind.server)(named.store.as_ref()?)?.clone()))
+        let store = named.store.as_ref()?;
+        Some(SecretStoreServers {
+            name: named.name.clone(),
+            server: (kind.server)(store)?.clone(),
+            of_keys: (kind.servers_of_keys)(store),
+        })
     };
     let servers = stores.iter().filter_map(server).collect();
     *report.stores() = Stores(stores);

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::{Logouts, Owned, Rejection, Rotating, Signer, ValueServer};
+use super::{Logouts, Owned, Rejection, Rotating, Signer};
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::schema::Schema;
 use crate::config::reader::table::Keys;
-use crate::config::{Auth, AuthFacts, AuthKind};
+use crate::config::{Auth, AuthFacts, AuthKind, ValueServer};
 use crate::fleet::{Fleet, Rules, Shared, TracedValue};
 use crate::metrics::SharedTokenMetrics;
 use crate::net::dns::Resolver;

@@ -30,7 +30,6 @@ mod rejection;
 mod requested_token;
 mod rotation;
 mod sensitive;
-mod servers;
 mod several;
 mod signature;
 mod signer;
@@ -62,7 +61,6 @@ pub use registry::{
 };
 pub use rejection::Rejection;
 pub use rotation::Rotating;
-pub use servers::ValueServer;
 pub use signer::{
     BodyNeed, CredentialStatus, NotReady, PendingBody, RewrittenRequest, Signer, UpstreamResponse, Verdict,
 };

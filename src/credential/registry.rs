@@ -22,8 +22,8 @@ use super::kinds::oauth2::OAuth2;
 use super::several::Several;
 use super::sources::SOURCES;
 use super::stores::STORES;
-use super::{Credential, Rejection, ValueServer};
-use crate::config::{Auth, AuthKind, Readers};
+use super::{Credential, Rejection};
+use crate::config::{Auth, AuthKind, Readers, ValueServer};
 use crate::refresh::SourceError;
 
 /// The kinds, in the order in which messages list them. A kind is one file in `kinds/` and one line here.

@@ -73,7 +73,7 @@ pub(crate) fn request_failed(error: &ProbeError) -> Diagnosis {
 /// Why no connection could be made and what to change, on one line.
 pub(crate) fn unreachable(error: &ConnectError, role: Role) -> String {
     let mut summary = crate::oauth2::sanitize(&error.to_string());
-    if matches!(role, Role::Collector | Role::SecretStore) {
+    if role.has_fixed_limit() {
         // Its time limit is fixed, not configured.
         summary = summary.replace(" (timeouts.connect)", "");
     }

@@ -73,7 +73,7 @@ impl<'a> Failure<'a> {
             }
             Self::Tls(cause) => return tls_suggestions(cause, role),
             Self::ConnectTimeout => {
-                let limit = if matches!(role, Role::Collector | Role::SecretStore) { "" } else { " `timeouts.connect` is the limit." };
+                let limit = if role.has_fixed_limit() { "" } else { " `timeouts.connect` is the limit." };
                 format!("A firewall that drops packets looks like this, and so does an overloaded server.{limit}")
             }
             Self::Silent => {
@@ -129,7 +129,8 @@ fn tls_suggestions(cause: &str, role: Role) -> Vec<String> {
     let suggestions = suggestions.replace("`upstream`", &format!("`{}`", role.key()));
     let mut suggestions = vec![suggestions];
     match role {
-        Role::Upstream => {}
+        // The servers of AWS have certificates of public CAs.
+        Role::Upstream | Role::StoreKeys(..) => {}
         Role::TokenEndpoint | Role::Issuer | Role::Value(..) => {
             suggestions
                 .push("This is about `tls` under `auth`; that of the service is for the upstream.".into());

@@ -17,6 +17,8 @@ pub enum Role {
     SharedStore,
     /// A server that a credential comes from: its name, and the key that names it.
     Value(&'static str, &'static str),
+    /// A server that the keys for a store of secrets come from: its name, and the key that names it.
+    StoreKeys(&'static str, &'static str),
 }
 
 impl Role {
@@ -29,8 +31,13 @@ impl Role {
             Self::SecretStore => "secret store",
             Self::Collector => "collector",
             Self::SharedStore => "shared store",
-            Self::Value(name, _) => name,
+            Self::Value(name, _) | Self::StoreKeys(name, _) => name,
         }
+    }
+
+    /// Whether the time limit on connecting is fixed, and not that of the service.
+    pub(crate) fn has_fixed_limit(self) -> bool {
+        matches!(self, Self::Collector | Self::SecretStore | Self::StoreKeys(..))
     }
 
     /// The configuration key that names the server.
@@ -42,7 +49,7 @@ impl Role {
             Self::SecretStore => "url",
             Self::Collector => "otlp_endpoint",
             Self::SharedStore => "shared.url",
-            Self::Value(_, key) => key,
+            Self::Value(_, key) | Self::StoreKeys(_, key) => key,
         }
     }
 }

@@ -24,7 +24,7 @@ pub fn files(config: &Config) -> BTreeSet<PathBuf> {
         let endpoint = service.auth.all_settings::<OAuth2>().filter_map(|oauth2| client(&oauth2.tls));
         client(&service.tls).into_iter().chain(endpoint)
     });
-    let of_stores = config.secret_stores.iter().filter_map(|(_, server)| client(&server.tls));
+    let of_stores = config.secret_stores.iter().filter_map(|store| client(&store.server.tls));
     let of_intercept = config.intercept.iter().map(|intercept| &intercept.ca_cert_file);
     of_listeners.chain(of_clients).chain(of_stores).chain(of_intercept).cloned().collect()
 }

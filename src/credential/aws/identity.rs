@@ -7,7 +7,7 @@ use url::Url;
 
 use super::keys::AwsKeys;
 use super::metadata::ContainerAuthorization;
-use crate::credential::ValueServer;
+use crate::config::ValueServer;
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
 

@@ -12,6 +12,7 @@ use serde_json::json;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::config::ValueServer;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::{Definition, Format, Keys};
 use crate::config::reader::value::Value;
@@ -20,7 +21,7 @@ use crate::credential::aws::{
     ACCESS_KEY_ID, ASSUME_ROLE, AwsCredentials, AwsKeys, CREDENTIALS, Identity, REGION, SECRET_ACCESS_KEY,
     SESSION_TOKEN, SignedPost,
 };
-use crate::credential::{BuildError, SourceContext, ValueServer};
+use crate::credential::{BuildError, SourceContext};
 use crate::refresh::{Source, SourceError, SourceErrorKind};
 use crate::secret::Secret;
 

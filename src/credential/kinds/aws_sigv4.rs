@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::config::ValueServer;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::{Format, Key, Keys as KeyTable};
 use crate::credential::aws;
@@ -10,8 +11,7 @@ use crate::credential::aws::{
     SECRET_ACCESS_KEY, SESSION_TOKEN, SigningScope,
 };
 use crate::credential::{
-    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, ValueServer,
-    store_or_new,
+    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, store_or_new,
 };
 use crate::refresh::SourceError;
 

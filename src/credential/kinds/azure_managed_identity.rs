@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::config::ValueServer;
 use crate::config::auth::placement::Placement;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::{Format, Key, Keys};
@@ -11,7 +12,7 @@ use crate::credential::azure::managed_identity::{Assigned, Endpoint, ManagedIden
 use crate::credential::azure::{SCOPE, Scope};
 use crate::credential::{
     Build, BuildError, EnvironmentOf, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle,
-    Token, ValueServer, azure, metadata_url, store_or_new,
+    Token, azure, metadata_url, store_or_new,
 };
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;

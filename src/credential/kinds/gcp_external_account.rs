@@ -7,13 +7,14 @@ use crate::config::auth::placement::Placement;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::{
-    CredentialServer, HTTP_URL, Host, SERVER_PLAINTEXT, SERVER_PROXY, SERVER_TLS, UrlPolicy, parse_http_url,
+    CredentialServer, HTTP_URL, Host, SERVER_PLAINTEXT, SERVER_PROXY, SERVER_TLS, UrlPolicy, ValueServer,
+    parse_http_url,
 };
 use crate::credential::google::external_account::ExternalAccount;
 use crate::credential::google::{AUDIENCE, AwsWorkload, FederationFile, OptIns, SCOPES, Wanted};
 use crate::credential::{
-    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
-    ValueServer, google, store_or_new,
+    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token, google,
+    store_or_new,
 };
 use crate::refresh::{ErrorCode, SourceError, SourceErrorKind};
 

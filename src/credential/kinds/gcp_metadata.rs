@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::config::ValueServer;
 use crate::config::auth::placement::Placement;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::{Format, Key, Keys};
@@ -12,7 +13,7 @@ use crate::credential::google::metadata::MetadataAccount;
 use crate::credential::google::{AUDIENCE, SCOPES, Wanted};
 use crate::credential::{
     Build, BuildError, EnvironmentOf, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle,
-    Token, ValueServer, google, metadata_url, store_or_new,
+    Token, google, metadata_url, store_or_new,
 };
 use crate::refresh::{SourceError, SourceErrorKind};
 

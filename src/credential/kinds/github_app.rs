@@ -7,12 +7,13 @@ mod source;
 
 pub use self::settings::Settings;
 use self::source::InstallationTokens;
+use crate::config::ValueServer;
 use crate::config::auth::placement::Placement;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::Keys;
 use crate::credential::{
     Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
-    ValueServer, store_or_new,
+    store_or_new,
 };
 
 /// The kind `github_app`.

@@ -9,11 +9,12 @@ mod source;
 
 pub use self::settings::Settings;
 use self::source::Sessions;
+use crate::config::ValueServer;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::Keys;
 use crate::credential::{
     Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
-    ValueServer, store_or_new,
+    store_or_new,
 };
 use crate::refresh::{SourceError, SourceErrorKind};
 

@@ -188,6 +188,64 @@ async fn check_online_warns_of_a_certificate_that_ends_soon() {
 }
 
 #[tokio::test]
+async fn check_online_connects_to_the_servers_of_a_stores_keys() {
+    let (upstream, server) = (MockUpstream::plain().await, MockUpstream::plain().await);
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), "tok-CANARY").unwrap();
+    let token = folder.path().join("token").display().to_string();
+    let role = "role_arn: 'arn:aws:iam::123456789012:role/a'";
+    let stores = |url: &str| {
+        let store = |name: &str, keys: &str| {
+            format!(
+                "  {name}: {{ type: aws_secrets_manager, region: eu-west-1, url: '{}', {keys} }}\n",
+                server.url()
+            )
+        };
+        let stores = [
+            store("instance", &format!("credentials: {{ from: instance, url: '{url}' }}")),
+            store("container", &format!("credentials: {{ from: container, url: '{url}/keys?CANARY' }}")),
+            store(
+                "web",
+                &format!(
+                    "credentials: {{ from: web_identity, {role}, token_file: '{token}', sts_url: '{url}' }}"
+                ),
+            ),
+            store(
+                "key",
+                &format!(
+                    "access_key_id: AKID, secret_access_key: s3cret-CANARY, assume_role: {{ {role}, sts_url: '{url}' }}"
+                ),
+            ),
+        ];
+        let api = bearer("api", &upstream.url(), "");
+        format!("{api}secret_stores:\n{}", stores.concat())
+    };
+    let servers = [
+        ("instance", "metadata service"),
+        ("container", "container endpoint"),
+        ("web", "STS"),
+        ("key", "STS"),
+    ];
+    let (code, printed) = checked(&stores(&server.url())).await;
+    assert_eq!(code, 0, "{printed}");
+    for (store, what) in servers {
+        for what in ["secret store", what] {
+            let found = line(&printed, &format!("secret_stores.{store}"), what, host(&server.url()));
+            assert_eq!(found, "OK", "{printed}");
+        }
+    }
+    assert_eq!(server.request_count(), 0, "no request is sent");
+    let refusing = RefusingPort::new();
+    let url = format!("http://{}", refusing.address);
+    let (code, printed) = checked(&stores(&url)).await;
+    assert_eq!(code, 1, "{printed}");
+    for (store, what) in servers {
+        let found = line(&printed, &format!("secret_stores.{store}"), what, host(&url));
+        assert!(found.starts_with("FAILED: ") && !found.contains("timeouts.connect"), "{found}");
+    }
+}
+
+#[tokio::test]
 async fn check_online_connects_to_the_servers_of_platforms() {
     let (upstream, server) = (MockUpstream::plain().await, MockUpstream::plain().await);
     let federation = tempfile::tempdir().unwrap();

@@ -11,7 +11,7 @@ use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::{Key, Keys};
 use crate::config::{
-    CredentialServer, SERVER_PLAINTEXT, SERVER_PROXY, SERVER_TLS, STORE_URL, Store, StoreKind,
+    CredentialServer, SERVER_PLAINTEXT, SERVER_PROXY, SERVER_TLS, STORE_URL, Store, StoreKind, ValueServer,
 };
 use crate::credential::aws;
 use crate::credential::aws::{
@@ -33,7 +33,7 @@ pub(in crate::credential) struct AwsStore {
 
 /// Its part of the table of stores.
 pub(in crate::credential) const KIND: StoreKind =
-    StoreKind { name: "aws_secrets_manager", keys: KEYS, read, server };
+    StoreKind { name: "aws_secrets_manager", keys: KEYS, read, server, servers_of_keys };
 
 const KEYS: Keys = &[
     REGION,
@@ -75,6 +75,11 @@ fn read(mapping: &mut Mapping<'_>) -> Option<Store> {
 
 fn server(store: &Store) -> Option<&CredentialServer> {
     store.downcast_ref::<AwsStore>().map(|store| &store.connection.settings().server)
+}
+
+fn servers_of_keys(store: &Store) -> Vec<ValueServer> {
+    let store = store.downcast_ref::<AwsStore>();
+    store.map(|store| store.connection.settings().identity.servers()).unwrap_or_default()
 }
 
 /// The endpoint of a region.

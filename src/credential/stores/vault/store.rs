@@ -28,7 +28,8 @@ pub(in crate::credential) struct VaultStore {
 }
 
 /// Its part of the table of stores.
-pub(in crate::credential) const KIND: StoreKind = StoreKind { name: "vault", keys: KEYS, read, server };
+pub(in crate::credential) const KIND: StoreKind =
+    StoreKind { name: "vault", keys: KEYS, read, server, servers_of_keys: |_| Vec::new() };
 
 const KEYS: Keys = &[
     STORE_URL.and_required(),
