@@ -3,6 +3,8 @@
 //! A HEAD changes nothing, whatever the server makes of it. The caller's own method with an empty body, which other clients send, would
 //! replace the resource on a server that asks for no credential.
 
+use std::time::Duration;
+
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
@@ -13,7 +15,10 @@ use crate::net::buffer::Buffer;
 use crate::proxy::span::SpanSource;
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::HeaderBuffer;
-use crate::upstream::{Endpoint, ProtocolRequirements};
+use crate::upstream::{Connection, Endpoint, ProtocolRequirements};
+
+/// The longest time for which a body waits for the answer. A server that does not answer a HEAD may answer the request itself.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// The limit on interim responses before the one with the challenge.
 const MAX_INTERIM_RESPONSES: u32 = 10;
@@ -39,7 +44,7 @@ impl Request<'_> {
         // The rules of the service hold for it as well.
         let Ok(prepared) = prepare(self.context, &head, &mut out, &attempt, self.slot) else { return };
         let Ok(version) = prepared.signed else { return };
-        let limit = self.service.upstream.timeouts.first_byte;
+        let limit = self.service.upstream.timeouts.first_byte.min(MAX_WAIT);
         let asked = timeout(limit, self.ask(prepared.endpoint, &out, version)).await.ok().flatten();
         tracing::debug!(
             sidekey.service = self.service.name,
@@ -48,13 +53,26 @@ impl Request<'_> {
         );
     }
 
-    /// Sends the head in `out`, and passes the head of the response to the signer. Returns the status.
+    /// Sends the head in `out`, on a new connection if an idle one turns out to be closed. Returns the status.
     async fn ask(&self, endpoint: &Endpoint, out: &Buffer, version: CredentialVersion) -> Option<u16> {
         let requirements = ProtocolRequirements { websocket: false, ..self.protocol_requirements };
-        let mut connection = match endpoint.idle(requirements, true) {
-            Some(connection) => connection,
-            None => endpoint.connect(requirements, self.service.upstream.timeouts.connect).await.ok()?,
-        };
+        if let Some(connection) = endpoint.idle(requirements, true)
+            && let Some(status) = self.ask_on(connection, endpoint, out, version).await
+        {
+            return Some(status);
+        }
+        let connection = endpoint.connect(requirements, self.service.upstream.timeouts.connect).await.ok()?;
+        self.ask_on(connection, endpoint, out, version).await
+    }
+
+    /// Sends the head in `out`, and passes the head of the response to the signer. Returns the status.
+    async fn ask_on(
+        &self,
+        mut connection: Connection,
+        endpoint: &Endpoint,
+        out: &Buffer,
+        version: CredentialVersion,
+    ) -> Option<u16> {
         connection.stream.write_all(out.filled()).await.ok()?;
         connection.stream.flush().await.ok()?;
         let mut response = Buffer::acquire();

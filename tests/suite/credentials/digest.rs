@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use ring::digest;
@@ -197,6 +198,75 @@ async fn digest_asks_for_the_challenge_before_a_large_body() {
         (seen[0].target.as_str(), seen[0].header("authorization"), seen[0].header("x-own")),
         ("/base/a?b", None, None)
     );
+}
+
+/// A server that answers a HEAD in this way, and any other request as Digest requires if `is_protected`.
+async fn answering_head_with(head: MockResponse, is_protected: bool) -> MockUpstream {
+    let upstream = MockUpstream::plain().await;
+    upstream.respond_with(move |request| {
+        if request.method == "HEAD" {
+            return head.clone();
+        }
+        if is_protected && !is_right(request, "r", "SHA-256") {
+            return unauthorized(&challenge("r", 1, ", algorithm=SHA-256"));
+        }
+        MockResponse::ok(request.body.len().to_string())
+    });
+    upstream
+}
+
+fn sent(upstream: &MockUpstream) -> Vec<(String, usize)> {
+    upstream.requests().iter().map(|request| (request.method.clone(), request.body.len())).collect()
+}
+
+#[tokio::test]
+async fn digest_sends_a_large_body_once_if_a_head_has_no_challenge() {
+    for head in [
+        MockResponse::status(200),
+        MockResponse::status(405),
+        MockResponse::status(302).header("Location", "/login"),
+        MockResponse::close_unanswered(),
+        MockResponse::never(),
+    ] {
+        for (is_protected, status) in [(false, 200), (true, 401)] {
+            let upstream = answering_head_with(head.clone(), is_protected).await;
+            let sidekey = Sidekey::serving(&service(&upstream.url(), "")).start_ready().await;
+            let upload = || Request::post(sidekey.url("/api/a"), "x".repeat(200_000));
+            let began = Instant::now();
+            assert_eq!(upload().send().await.status, status);
+            // Less than `timeouts.first_byte`, which is a minute.
+            assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+            let expected = [("HEAD".to_owned(), 0), ("POST".to_owned(), 200_000)];
+            assert_eq!(sent(&upstream), expected, "{is_protected}");
+            if is_protected {
+                // The answer to the request had the challenge.
+                assert_eq!(upload().send().await.text(), "200000");
+                assert_eq!(sent(&upstream).len(), 3);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn digest_asks_again_if_an_idle_connection_is_closed() {
+    let upstream = MockUpstream::plain().await;
+    upstream.respond_with(|request| {
+        if request.method == "GET" {
+            MockResponse::ok("ok")
+        } else if is_right(request, "r", "SHA-256") {
+            MockResponse::ok(request.body.len().to_string())
+        } else {
+            unauthorized(&challenge("r", 1, ", algorithm=SHA-256"))
+        }
+    });
+    let sidekey = Sidekey::serving(&service(&upstream.url(), "")).start_ready().await;
+    assert_eq!(sidekey.get("/api/a").await.status, 200);
+    // The connection is closed instead of an answer.
+    upstream.next(MockResponse::close_unanswered());
+    let upload = Request::post(sidekey.url("/api/a"), "x".repeat(200_000));
+    assert_eq!(upload.send().await.text(), "200000");
+    let methods: Vec<_> = sent(&upstream).into_iter().map(|(method, _)| method).collect();
+    assert_eq!(methods, ["GET", "HEAD", "HEAD", "POST"]);
 }
 
 #[tokio::test]
