@@ -24,6 +24,7 @@ mod metadata_url;
 mod outbound;
 mod owned;
 mod place;
+mod process;
 mod proxy_authorization;
 mod registry;
 mod rejection;

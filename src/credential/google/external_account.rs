@@ -43,7 +43,7 @@ impl ExternalAccount {
             ..ValueServer::direct(name, key, url)
         };
         let subject = match &self.file.subject {
-            SubjectOrigin::File(..) => Vec::new(),
+            SubjectOrigin::File(..) | SubjectOrigin::Command(_) => Vec::new(),
             SubjectOrigin::Aws(subject) => subject.servers(),
             // The metadata service of a machine is not behind a proxy.
             SubjectOrigin::Url { url, .. } => vec![ValueServer {

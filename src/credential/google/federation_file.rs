@@ -14,10 +14,12 @@ use url::Url;
 use super::aws_subject::{AwsSubject, AwsWorkload};
 use super::hosts;
 use super::subject::{Format, SubjectOrigin};
+use super::subject_command;
+use super::subject_command::{Purpose, SubjectCommand};
 use crate::config::reader::report::display_path;
 use crate::config::reader::value::Value;
 use crate::config::{Content, FileKind};
-use crate::credential::metadata_url;
+use crate::credential::{EnvironmentOf, metadata_url};
 use crate::oauth2::sanitize;
 use crate::secret::{Secret, read_file};
 
@@ -42,6 +44,8 @@ pub(in crate::credential) struct OptIns {
     pub(in crate::credential) subject_token_host: Option<String>,
     /// Whose identity of AWS is shown.
     pub(in crate::credential) aws: Option<AwsWorkload>,
+    /// Whether `credential_source` may be a command. The environment says so, and never the file.
+    pub(in crate::credential) allows_commands: bool,
 }
 
 /// The file, checked.
@@ -88,8 +92,16 @@ impl FederationFile {
         let bytes = read_file(path, MAX_BYTES)
             .map_err(|error| value.error(format!("cannot read the file{}: {error}", display_path(path))))
             .ok()?;
-        let file = parse(&bytes, opt_ins);
-        file.map_err(|error| value.error(format!("the file{}: {error}", display_path(path)))).ok()
+        let allowed = EnvironmentOf(value).text(subject_command::ALLOWED_BY);
+        let file = parse(&bytes, OptIns { allows_commands: allowed.as_deref() == Some("1"), ..opt_ins });
+        let file =
+            file.map_err(|error| value.error(format!("the file{}: {error}", display_path(path)))).ok()?;
+        if let SubjectOrigin::Command(command) = &file.subject {
+            for file in command.files() {
+                value.warn_if_exposed(&file, Content::Trusted);
+            }
+        }
+        Some(file)
     }
 }
 
@@ -154,11 +166,22 @@ fn parse(bytes: &[u8], opt_ins: OptIns) -> Result<FederationFile, String> {
     if !(600..=43_200).contains(&lifetime) {
         return Err("`token_lifetime_seconds` is from 600 to 43200".into());
     }
+    let audience = text(file.audience, "audience")?;
+    let subject_token_type = text(file.subject_token_type, "subject_token_type")?;
+    let purpose = Purpose {
+        audience: &audience,
+        token_type: &subject_token_type,
+        impersonation: impersonation_url.as_ref(),
+    };
+    let subject = match file.credential_source.get("executable") {
+        Some(executable) => SubjectOrigin::Command(command(executable, &purpose, opt_ins.allows_commands)?),
+        None => subject(&file.credential_source, opt_ins.subject_token_host.as_deref(), opt_ins.aws)?,
+    };
     Ok(FederationFile {
-        audience: text(file.audience, "audience")?,
-        subject_token_type: text(file.subject_token_type, "subject_token_type")?,
+        audience,
+        subject_token_type,
         token_url,
-        subject: subject(&file.credential_source, opt_ins.subject_token_host.as_deref(), opt_ins.aws)?,
+        subject,
         impersonation: impersonation_url.map(|url| (url, Duration::from_secs(lifetime))),
     })
 }
@@ -167,17 +190,24 @@ fn foreign(member: &str, key: &str, why: &str) -> String {
     format!("`{member}` {why}; if it is meant, write `{key}` in the configuration")
 }
 
+/// A command that prints the token of the other platform, if commands may be run.
+fn command(executable: &Json, purpose: &Purpose<'_>, is_allowed: bool) -> Result<SubjectCommand, String> {
+    if !is_allowed {
+        return Err(format!(
+            "its `credential_source` is a command, which is not run because a file says so: set {}=1 in the environment, or use \
+             `type: oauth2` with `grant_type: token_exchange` and `subject_token: {{ exec: […] }}`",
+            subject_command::ALLOWED_BY
+        ));
+    }
+    SubjectCommand::new(executable, purpose)
+}
+
 /// Where the token of the other platform comes from.
 fn subject(
     source: &Map<String, Json>,
     allowed_host: Option<&str>,
     workload: Option<AwsWorkload>,
 ) -> Result<SubjectOrigin, String> {
-    if source.contains_key("executable") {
-        return Err("its `credential_source` is a command, which is not run because a file says so: use `type: oauth2` with \
-                    `grant_type: token_exchange` and `subject_token: { exec: […] }`"
-            .into());
-    }
     if source.contains_key("environment_id") {
         return aws_subject(source, workload);
     }

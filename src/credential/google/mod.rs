@@ -8,6 +8,7 @@
 //! hosts             the servers that may be named in it
 //! credential_file   where that file, or the key of a service account, is
 //! subject           the token of the other platform
+//! subject_command   a command that prints it
 //! aws_subject       that of AWS: a request that is signed
 //! impersonation     tokens of a service account that the federation may take on
 //! advice            what to look at if something is refused
@@ -22,6 +23,7 @@ mod hosts;
 mod impersonation;
 pub(super) mod metadata;
 mod subject;
+mod subject_command;
 mod wanted;
 
 pub(super) use advice::{explain_connection, explain_rejection};

@@ -10,6 +10,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::aws_subject::{AwsCaller, AwsSubject};
+use super::subject_command::SubjectCommand;
 use crate::config::{ProxyConfig, Tls};
 use crate::credential::exchange::{ServerClient, ServerRequest, Stated};
 use crate::credential::{BuildError, SourceContext, sensitive};
@@ -59,6 +60,8 @@ pub(in crate::credential) enum SubjectOrigin {
     Url { url: Url, headers: Vec<(HeaderName, Secret)>, format: Format },
     /// A request to AWS, which is signed.
     Aws(Box<AwsSubject>),
+    /// A command that prints it.
+    Command(SubjectCommand),
 }
 
 /// Without the query of a URL, because it may hold a secret.
@@ -67,6 +70,7 @@ impl fmt::Debug for SubjectOrigin {
         match self {
             Self::File(path, format) => f.debug_tuple("File").field(path).field(format).finish(),
             Self::Aws(subject) => f.debug_tuple("Aws").field(subject).finish(),
+            Self::Command(command) => fmt::Debug::fmt(command, f),
             Self::Url { url, headers, format } => {
                 let host = url.host_str();
                 f.debug_struct("Url")
@@ -81,7 +85,7 @@ impl fmt::Debug for SubjectOrigin {
 
 /// A way to the token.
 pub(super) enum Subject {
-    File(Source),
+    Local(Source),
     Url(Box<SubjectServer>),
     Aws(Box<AwsCaller>),
 }
@@ -104,8 +108,9 @@ impl Subject {
     ) -> Result<Self, BuildError> {
         Ok(match origin {
             SubjectOrigin::File(path, format) => {
-                Self::File(Source::new(TokenInFile { path: path.clone(), format: format.clone() }))
+                Self::Local(Source::new(TokenInFile { path: path.clone(), format: format.clone() }))
             }
+            SubjectOrigin::Command(command) => Self::Local(Source::new(command.clone())),
             SubjectOrigin::Aws(subject) => Self::Aws(Box::new(AwsCaller::new(subject, audience, context)?)),
             SubjectOrigin::Url { url, headers, format } => {
                 let tls = context.tls.client(&Tls::default())?;
@@ -138,7 +143,7 @@ impl Subject {
 
     async fn fetch(&self) -> Result<Secret, SourceError> {
         match self {
-            Self::File(source) => fresh_secret::read("the subject token", source).await,
+            Self::Local(source) => fresh_secret::read("the subject token", source).await,
             Self::Aws(caller) => caller.token().await,
             Self::Url(server) => {
                 let SubjectServer { client, url, headers, format } = &**server;

@@ -121,8 +121,8 @@ impl Kind for GcpExternalAccount {
     fn explain_failure(_: &Settings, error: &SourceError) -> Vec<String> {
         let text = match (error.kind, &error.code) {
             (SourceErrorKind::Local, _) => {
-                "Check the token file in the message: `credential_source` of the federation's file names it. Keys of AWS come from where \
-                 `aws` says."
+                "Check the token file or the command in the message: `credential_source` of the federation's file names it. Keys of AWS \
+                 come from where `aws` says."
             }
             (SourceErrorKind::Refused, Some(ErrorCode::InvalidTarget)) => {
                 "`audience` in the file names no pool and provider: does the provider exist, and is it enabled?"
@@ -157,6 +157,7 @@ fn opt_ins(mapping: &mut Mapping<'_>, server: Option<&CredentialServer>) -> Opti
     let aws = mapping.optional("aws").map(|value| AwsWorkload::read(&value));
     let token_url = server?.url.clone();
     Some(OptIns {
+        allows_commands: false,
         aws: match aws {
             None => None,
             Some(workload) => Some(workload?),

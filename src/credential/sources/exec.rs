@@ -1,8 +1,6 @@
 //! `exec`: what a command prints, such as the client of a vault. It is run without a shell, by its path or by its
 //! name in `PATH`.
 
-mod process;
-
 use std::fmt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -12,13 +10,14 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use zeroize::Zeroizing;
 
-use self::process::ProcessError;
 use crate::config::reader::duration;
 use crate::config::reader::duration::DURATION;
 use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::{Format, Key, Keys};
 use crate::config::reader::value::Value;
 use crate::config::{Content, SourceKind};
+use crate::credential::process;
+use crate::credential::process::ProcessError;
 use crate::secret::{Fetched, NotText, SecretSource, SecretText, Source, SourceError, WatchHint};
 
 /// Default of `timeout`.
@@ -124,7 +123,7 @@ impl SecretSource for Command {
 
 impl Command {
     fn run(&self) -> Result<Fetched, CommandError> {
-        let output = process::output(&self.program, &self.arguments, self.timeout)?;
+        let output = process::output(&self.program, &self.arguments, &[], self.timeout)?;
         if !self.json {
             return Ok(Fetched::lasting(SecretText::of_content(output)?));
         }

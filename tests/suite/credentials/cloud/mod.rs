@@ -3,6 +3,7 @@
 
 mod azure_managed_identity;
 mod azure_workload_identity;
+mod gcp_executable;
 mod gcp_external_account;
 mod gcp_metadata;
 mod gcp_service_account;

@@ -36,11 +36,12 @@ pub(super) enum ProcessError {
 
 /// Runs a program to its end and returns its standard output. Blocks.
 ///
-/// It has no standard input. Its standard error is discarded. It has its own process group, which is killed as a
+/// `environment` is added to the variables of this process. It has no standard input. Its standard error is discarded. It has its own process group, which is killed as a
 /// whole after the timeout.
 pub(super) fn output(
     program: &str,
     arguments: &[String],
+    environment: &[(&'static str, String)],
     timeout: Duration,
 ) -> Result<Zeroizing<Vec<u8>>, ProcessError> {
     if cfg!(fuzzing) {
@@ -50,6 +51,7 @@ pub(super) fn output(
     let deadline = Instant::now() + timeout;
     let child = Command::new(program)
         .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (*name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -120,7 +122,7 @@ mod tests {
         let pids = dir.path().join("pids");
         let script = format!("sleep 1000 & echo $! $$ > {}; wait", pids.display());
         // Long enough to write the file on a busy machine.
-        let ended = output("sh", &["-c".into(), script], Duration::from_secs(3));
+        let ended = output("sh", &["-c".into(), script], &[], Duration::from_secs(3));
         assert!(matches!(ended, Err(ProcessError::Timeout(_))));
         let pids = std::fs::read_to_string(pids).unwrap();
         let state = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
