@@ -58,7 +58,11 @@ impl RedisStore {
     /// Whether the store can be written.
     pub(in crate::fleet) async fn probe(&self) -> Result<(), StoreError> {
         let mut command = redis::cmd("EVAL");
-        command.arg(Script::Probe.text()).arg(1).arg(format!("{{{}}}:probe", self.prefix));
+        // Of several keys, as all steps are: a node that does not have all of them cannot make any.
+        command.arg(Script::Probe.text()).arg(2);
+        for key in ["probe", "probe:2"] {
+            command.arg(format!("{{{}}}:{key}", self.prefix));
+        }
         self.connection.send(&command).await.map(|_| ())
     }
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use redis::aio::PubSub;
+use redis::{Cmd, RedisError, RedisResult, Value};
 
 use super::primary::Primary;
 use super::reach::{Open, Reach, Sort};
+use super::redirection::{Redirection, redirection};
 use crate::config::{SharedStore, StoreServer, Topology};
 use crate::fleet::store::{BuildError, StoreError};
 use crate::net::dns::Resolver;
@@ -66,7 +68,32 @@ impl Dialer {
     /// Opens a connection for commands.
     pub(super) async fn open(&self) -> Result<Open, StoreError> {
         let server = self.primary.find(&self.store, self.timeout).await?;
-        self.store.open(&server, self.timeout).await
+        self.open_at(&server).await
+    }
+
+    /// Opens a connection for commands to a server that another one has named.
+    pub(super) async fn open_at(&self, server: &StoreServer) -> Result<Open, StoreError> {
+        self.store.open(server, self.timeout).await
+    }
+
+    /// Sends one command to a node that does not have its slot yet. The inner error is that of the node's answer.
+    pub(super) async fn ask(
+        &self,
+        server: &StoreServer,
+        command: &Cmd,
+    ) -> Result<RedisResult<Value>, StoreError> {
+        let mut open = self.open_at(server).await?;
+        // It is about the next command of the connection, which no other command uses.
+        let asking = open.connection.send_packed_command(&redis::cmd("ASKING")).await;
+        if let Err(error) = asking.and_then(Value::extract_error) {
+            return Ok(Err(error));
+        }
+        Ok(open.connection.send_packed_command(command).await)
+    }
+
+    /// Where a command belongs that this server has not made. `None` if the store is no cluster, or if the error does not say so.
+    pub(super) fn redirection(&self, error: &RedisError, answered: &StoreServer) -> Option<Redirection> {
+        redirection(error, self.primary.slot()?, answered)
     }
 
     /// Opens a connection that receives what is published.

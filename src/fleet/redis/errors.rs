@@ -36,7 +36,8 @@ pub(super) fn explain(error: &RedisError) -> StoreError {
         Some("MISCONF") => "it cannot save its data, and accepts no writes (MISCONF)".into(),
         Some("NOREPLICAS") => "it has too few replicas to accept writes (NOREPLICAS)".into(),
         Some("CLUSTERDOWN") => "the cluster is down (CLUSTERDOWN)".into(),
-        Some(code @ ("MOVED" | "ASK" | "TRYAGAIN" | "CROSSSLOT")) => format!(
+        Some("TRYAGAIN") => "the slot of the records is being moved to another node (TRYAGAIN)".into(),
+        Some(code @ ("MOVED" | "ASK" | "CROSSSLOT")) => format!(
             "it is a node of a cluster that does not have the records ({code}): with `cluster: true` the one that has them is found"
         ),
         Some(code) => format!("it answered with the error {code}"),

@@ -5,6 +5,7 @@
 //! reach       connections to a server, opened by Sidekey's own resolver and TLS
 //! primary     which server has the records: sentinels or nodes of a cluster name it
 //! slot        which node of a cluster has a key
+//! redirection which other node of a cluster has the keys of a command
 //! dialer      opens connections to that server
 //! connection  one of them, for all commands of a process, opened again after a failure
 //! errors      what the errors of the library mean
@@ -23,7 +24,11 @@ pub(super) mod dialer;
 mod errors;
 mod primary;
 mod reach;
+mod redirection;
 mod replies;
 mod scripts;
 mod slot;
 pub(super) mod subscriber;
+
+#[cfg(test)]
+mod tests;

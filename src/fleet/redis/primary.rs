@@ -83,6 +83,17 @@ impl Primary {
         Self::Named(Box::new(Witnesses { servers, question: Question::Slot(slot_of(tag)), reach: None }))
     }
 
+    /// The slot of a cluster that has all keys; `None` if it is no cluster.
+    pub(super) fn slot(&self) -> Option<u16> {
+        match self {
+            Self::Named(witnesses) => match witnesses.question {
+                Question::Slot(slot) => Some(slot),
+                Question::Sentinel(_) => None,
+            },
+            Self::Fixed(_) => None,
+        }
+    }
+
     /// Finds it. `store` is how the store is reached.
     pub(super) async fn find(&self, store: &Reach, limit: Duration) -> Result<StoreServer, StoreError> {
         match self {

@@ -72,11 +72,17 @@ pub(super) fn server_of(host: &Value, port: &Value, asked: Option<&StoreServer>)
         Value::Int(number) => Some(number.to_string()),
         _ => None,
     };
-    let host = match text(host).filter(|host| !matches!(host.as_str(), "" | "?")) {
-        Some(host) => host.parse().map(Host::Ip).ok().or_else(|| Host::canonical(&host))?,
-        None => asked?.host.clone(),
+    let host = text(host);
+    server_named(host.as_deref().unwrap_or_default(), &text(port)?, asked)
+}
+
+/// The server of this host and port. Without a host it is the machine of `asked`.
+pub(super) fn server_named(host: &str, port: &str, asked: Option<&StoreServer>) -> Option<StoreServer> {
+    let host = match host {
+        "" | "?" => asked?.host.clone(),
+        host => host.parse().map(Host::Ip).ok().or_else(|| Host::canonical(host))?,
     };
-    let port = text(port)?.parse().ok().filter(|port| *port != 0)?;
+    let port = port.parse().ok().filter(|port| *port != 0)?;
     Some(StoreServer { host, port })
 }
 

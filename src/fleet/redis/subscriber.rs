@@ -15,7 +15,7 @@ use crate::fleet::news::NewsRoom;
 use crate::fleet::store::StoreError;
 
 /// How often the store is asked how many processes there are, and whether it is still there.
-const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+pub(in crate::fleet) const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// First and longest time between two attempts to connect.
 const RECONNECT: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
@@ -28,13 +28,22 @@ pub(in crate::fleet) struct Subscriber {
     pub(in crate::fleet) health: Arc<Health>,
 }
 
+/// Why a subscription has ended.
+enum End {
+    /// Its connection was closed.
+    Lost,
+    /// Another server has the records. The store can be used.
+    Replaced,
+}
+
 impl Subscriber {
     /// Passes news on, for ever.
     pub(in crate::fleet) async fn run(self) {
         let (mut wait, mut server) = (RECONNECT.0, None);
         loop {
             match self.listen(&mut wait, &mut server).await {
-                Ok(()) => self.health.down(&StoreError("the connection was lost".into())),
+                Ok(End::Lost) => self.health.down(&StoreError("the connection was lost".into())),
+                Ok(End::Replaced) => {}
                 Err(error) => self.health.down(&error),
             }
             tokio::time::sleep(wait.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
@@ -53,10 +62,12 @@ impl Subscriber {
     }
 
     /// Passes news on until the connection ends. `last` is the server of the last connection.
-    async fn listen(&self, wait: &mut Duration, last: &mut Option<StoreServer>) -> Result<(), StoreError> {
+    async fn listen(&self, wait: &mut Duration, last: &mut Option<StoreServer>) -> Result<End, StoreError> {
         let Subscription { messages, server } = self.subscribe().await?;
         self.check_policy().await?;
-        self.check(&server).await?;
+        if !self.check(&server).await? {
+            return Ok(End::Replaced);
+        }
         if last.as_ref().is_some_and(|last| *last != server) {
             tracing::info!(fleet.primary = %server, "shared store has another primary");
         }
@@ -70,7 +81,7 @@ impl Subscriber {
             let interval = if self.health.is_down() { RECONNECT.1 } else { CHECK_INTERVAL };
             tokio::select! {
                 message = messages.next() => match message {
-                    None => return Ok(()),
+                    None => return Ok(End::Lost),
                     Some(message) => {
                         let key: Result<String, _> = message.get_payload();
                         if let Some(name) = key.ok().as_deref().and_then(|key| published_name(&self.prefix, key)) {
@@ -79,27 +90,30 @@ impl Subscriber {
                     }
                 },
                 () = until_check(checked + interval, &self.health) => {
-                    self.check(&server).await?;
+                    if !self.check(&server).await? {
+                        return Ok(End::Replaced);
+                    }
                     checked = Instant::now();
                 }
             }
         }
     }
 
-    /// Checks that the store can be written, and asks how many processes there are.
-    async fn check(&self, server: &StoreServer) -> Result<(), StoreError> {
+    /// Checks that the store can be written, and asks how many processes there are. Returns false if commands go to another server
+    /// than this one.
+    async fn check(&self, server: &StoreServer) -> Result<bool, StoreError> {
         if let Err(error) = self.store.probe().await {
             if self.dialer.is_replaceable() {
                 return Err(error);
             }
             // News comes all the same. If it does not, the connection ends.
             self.health.down(&error);
-            return Ok(());
+            return Ok(true);
         }
         if self.store.server().is_some_and(|used| used != *server) {
             // One of both connections leads to a primary that has been replaced.
             self.store.reconnect().await;
-            return Err(StoreError("another server is its primary now".into()));
+            return Ok(false);
         }
         self.health.up();
         let mut command = redis::cmd("PUBSUB");
@@ -109,7 +123,7 @@ impl Subscriber {
         {
             self.health.members(u64::try_from(*count).unwrap_or_default());
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Does once what [`Subscriber::run`] does for ever. Returns the rule of the store for a full memory, if it says so.

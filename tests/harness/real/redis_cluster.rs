@@ -98,4 +98,58 @@ impl RedisCluster {
             self.nodes[0].cli(&["CLUSTER", "KEYSLOT", "{sidekey}:x"]).await.trim().parse().unwrap();
         usize::from(slot / 5461)
     }
+
+    /// Which of the first three nodes has the slot of the default prefix now, as the cluster says.
+    pub async fn node_that_serves(&self) -> usize {
+        let slot = self.slot().await;
+        for (index, node) in self.nodes.iter().take(3).enumerate() {
+            // Of another node's slot it answers nothing but MOVED.
+            if !node.cli(&["EXISTS", "{sidekey}:x"]).await.contains("MOVED") {
+                return index;
+            }
+        }
+        panic!("no node has slot {slot}");
+    }
+
+    async fn slot(&self) -> String {
+        self.nodes[0].cli(&["CLUSTER", "KEYSLOT", "{sidekey}:x"]).await.trim().to_owned()
+    }
+
+    async fn set_slot(&self, node: usize, arguments: &[&str]) {
+        let slot = self.slot().await;
+        let command = [&["CLUSTER", "SETSLOT", &slot][..], arguments].concat();
+        assert_eq!(self.nodes[node].cli(&command).await.trim(), "OK", "{arguments:?}");
+    }
+
+    async fn id(&self, node: usize) -> String {
+        self.nodes[node].cli(&["CLUSTER", "MYID"]).await.trim().to_owned()
+    }
+
+    /// Begins to move the slot of the default prefix, and moves the keys that are there.
+    pub async fn begin_move(&self, from: usize, to: usize) {
+        self.set_slot(to, &["IMPORTING", &self.id(from).await]).await;
+        self.set_slot(from, &["MIGRATING", &self.id(to).await]).await;
+        self.move_keys(from, to).await;
+    }
+
+    /// Ends a move that was begun.
+    pub async fn end_move(&self, from: usize, to: usize) {
+        self.move_keys(from, to).await;
+        let id = self.id(to).await;
+        for node in [to, from, 3 - to - from] {
+            self.set_slot(node, &["NODE", &id]).await;
+        }
+    }
+
+    async fn move_keys(&self, from: usize, to: usize) {
+        let slot = self.slot().await;
+        let keys = self.nodes[from].cli(&["CLUSTER", "GETKEYSINSLOT", &slot, "1000"]).await;
+        let keys: Vec<_> = keys.lines().filter(|key| !key.is_empty()).collect();
+        if !keys.is_empty() {
+            let port = self.nodes[to].port.to_string();
+            let head = ["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "AUTH", PASSWORD, "KEYS"];
+            let answer = self.nodes[from].cli(&[&head[..], &keys].concat()).await;
+            assert!(["OK", "NOKEY"].contains(&answer.trim()), "{answer}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod large;
 mod observed;
 mod real_provider;
 mod refresh_tokens;
+mod resharding;
 mod roll_out;
 mod setup;
 mod store_lost;

@@ -104,7 +104,7 @@ async fn cluster_is_reached_by_tls() {
     let pki = Pki::new();
     let store = RedisCluster::start(StoreServer::Redis, Some(&pki), false).await;
     share(&store.shared(KEY)).await;
-    let rule = format!("{} +cluster|slots", user_rule("u5er-CANARY"));
+    let rule = format!("{} +cluster|slots +asking", user_rule("u5er-CANARY"));
     let rule: Vec<_> = ["ACL", "SETUSER"].into_iter().chain(rule.split(' ').skip(1)).collect();
     for node in &store.nodes {
         assert_eq!(node.cli(&rule).await.trim(), "OK");
