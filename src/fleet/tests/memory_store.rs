@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,6 +37,8 @@ pub(super) struct World {
     rooms: Mutex<Vec<Arc<NewsRoom>>>,
     /// Every step, by when it was made.
     pub(super) steps: Mutex<Vec<Duration>>,
+    /// How many of them renewed a lock.
+    pub(super) renewals: AtomicUsize,
 }
 
 /// The store as one process reaches it.
@@ -57,6 +59,7 @@ impl World {
             breaks: Mutex::default(),
             rooms: Mutex::default(),
             steps: Mutex::default(),
+            renewals: AtomicUsize::new(0),
         })
     }
 
@@ -256,6 +259,7 @@ impl SharedStore for MemoryStore {
         lease: Duration,
         spends: bool,
     ) -> Result<bool, StoreError> {
+        self.world.renewals.fetch_add(1, Ordering::Relaxed);
         self.step(|content, _| {
             let is_mine = names.all().iter().all(|name| match content.locks.get(name) {
                 Some((holder, _)) if holder != nonce => spends && content.spenders.get(name) != Some(holder),

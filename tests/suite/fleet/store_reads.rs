@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::setup::{Provider, client_credentials, config, refresh_token, shared, start};
-use crate::harness::{Load, Pki, Redis, Request, Sidekey};
+use crate::harness::{Load, Pki, Redis, Request, Sidekey, StoreServer, assert_eventually};
 
 /// Number of requests in which the store must see none.
 const REQUESTS: usize = 100_000;
@@ -96,4 +96,34 @@ async fn store_is_reached_by_tls_with_user_and_password() {
     assert!(!other.log().contains("CANARY"), "{}", other.log());
     assert_eq!(other.get("/api/x").await.status, 200);
     assert_eq!(provider.requests(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_processes_need_the_memory_that_the_page_says() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/FLEET.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, limit) = page.split_once("Each process has 2 connections, which need up to ").unwrap();
+    let limit: usize = limit.split(' ').next().unwrap().parse().unwrap();
+    for software in [StoreServer::Redis, StoreServer::Valkey] {
+        let (provider, redis) =
+            (Provider::new(Duration::from_secs(3600)), Redis::start_as(software, &[], None).await);
+        let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+        let processes = start(&config(&shared(&redis), &upstream, &client_credentials(&endpoint)), 4).await;
+        for process in &processes {
+            process.logged("shared store connected").await;
+        }
+        // The store takes back buffers that were used a moment ago.
+        let mut last = String::new();
+        assert_eventually(Duration::from_secs(60), "the connections need little", async || {
+            last = redis.cli(&["CLIENT", "LIST"]).await;
+            let of_fleet: Vec<_> = last.lines().filter(|line| !line.contains(" cmd=client")).collect();
+            let memory = of_fleet
+                .iter()
+                .flat_map(|line| line.split(' '))
+                .filter_map(|field| field.strip_prefix("tot-mem=")?.parse::<usize>().ok());
+            let memory = memory.sum::<usize>() / processes.len();
+            of_fleet.len() == processes.len() * 2 && (1024..=limit * 1024).contains(&memory)
+        })
+        .await;
+    }
 }
