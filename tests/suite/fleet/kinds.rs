@@ -14,6 +14,8 @@ const WAIT: Duration = Duration::from_secs(30);
 const ROLE: &str = "arn:aws:iam::123456789012:role/fleet";
 const CLIENT: &str = "8f2c1d4e-5a0b-4b1c-9d2e-123456789abc";
 
+const IMPERSONATION: &str = "/v1/projects/-/serviceAccounts/a@b.iam.gserviceaccount.com:generateAccessToken";
+
 /// When a credential ends that was issued now.
 fn end() -> String {
     let end = SystemTime::now() + Duration::from_secs(3600);
@@ -41,13 +43,17 @@ fn issue(request: &RecordedRequest, number: usize) -> MockResponse {
             let body = json!({ "access_token": token, "expires_in": 3599, "token_type": "Bearer" });
             MockResponse::json(&body).header("Metadata-Flavor", "Google")
         }
+        "/google" => {
+            MockResponse::json(&json!({ "access_token": token, "expires_in": 3599, "token_type": "Bearer" }))
+        }
+        IMPERSONATION => MockResponse::json(&json!({ "accessToken": token, "expireTime": end() })),
         _ => MockResponse::status(404),
     }
 }
 
 /// Asserts that all processes with this credential send the same value in this field, which was requested once, and which the store
-/// does not show. `issuer` is asked for it, if the credential is not made by a process itself.
-async fn one_for_all(auth: &str, field: &str, issuer: Option<&AtomicUsize>) {
+/// does not show. `issuer` counts the requests for it, if the credential is not made by a process itself, and has how many it takes.
+async fn one_for_all(auth: &str, field: &str, issuer: Option<(&AtomicUsize, usize)>) {
     let (redis, upstream) = (Redis::start(&[]).await, MockUpstream::plain().await);
     let monitor = redis.monitor().await;
     let processes = start(&config(&shared(&redis), &upstream, auth), PROCESSES).await;
@@ -65,8 +71,8 @@ async fn one_for_all(auth: &str, field: &str, issuer: Option<&AtomicUsize>) {
     let sent = upstream.received(PROCESSES).await;
     let value = sent[0].header(field).unwrap().to_owned();
     assert!(sent.iter().all(|request| request.header(field) == Some(&value)), "{auth}");
-    if let Some(issuer) = issuer {
-        assert_eq!(issuer.load(Ordering::SeqCst), 1, "{auth}");
+    if let Some((issuer, requests)) = issuer {
+        assert_eq!(issuer.load(Ordering::SeqCst), requests, "{auth}");
     }
     let (dump, seen) = (redis.dump().await, monitor.output());
     assert!(dump.len() > 200 && seen.contains("EVAL"), "{auth}");
@@ -108,7 +114,7 @@ async fn github_app_has_one_token_for_the_fleet() {
         file.display(),
         server.url()
     );
-    one_for_all(&auth, "authorization", Some(&requests)).await;
+    one_for_all(&auth, "authorization", Some((&requests, 1))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +159,51 @@ async fn cloud_identities_have_one_credential_for_the_fleet() {
         ),
     ] {
         let (server, requests) = issuer().await;
-        one_for_all(&auth.replace("SERVER", &server.url()), field, Some(&requests)).await;
+        one_for_all(&auth.replace("SERVER", &server.url()), field, Some((&requests, 1))).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn service_account_of_google_has_one_token_for_the_fleet() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let pem = openssl("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048").await;
+    let key = json!({
+        "type": "service_account", "private_key_id": "key-17", "private_key": pem, "client_email": "a@CANARY.iam.gserviceaccount.com",
+        "token_uri": "https://oauth2.googleapis.com/token",
+    });
+    std::fs::write(path("key.json"), key.to_string()).unwrap();
+    std::fs::write(path("token"), "e30.e30.CANARY").unwrap();
+    let federation = json!({
+        "type": "external_account", "audience": "//iam.googleapis.com/CANARY", "credential_source": { "file": path("token") },
+        "subject_token_type": "urn:ietf:params:oauth:token-type:jwt", "token_url": "https://sts.googleapis.com/v1/token",
+    });
+    std::fs::write(path("federation.json"), federation.to_string()).unwrap();
+    // The federation's requests: to the token service, and for the service account.
+    for (auth, requests_of_one) in [
+        (
+            format!(
+                "type: gcp_service_account, key_file: '{}', token_url: 'SERVER/google'",
+                path("key.json").display()
+            ),
+            1,
+        ),
+        (
+            format!(
+                "type: gcp_external_account, credential_file: '{}', token_url: 'SERVER/google', impersonation_url: \
+                 'SERVER{IMPERSONATION}'",
+                path("federation.json").display()
+            ),
+            2,
+        ),
+    ] {
+        let (server, requests) = issuer().await;
+        one_for_all(
+            &auth.replace("SERVER", &server.url()),
+            "authorization",
+            Some((&requests, requests_of_one)),
+        )
+        .await;
     }
 }
 

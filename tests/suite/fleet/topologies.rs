@@ -126,6 +126,59 @@ async fn valkey_is_a_store_alone_with_sentinels_and_as_cluster() {
     share(&cluster.shared(KEY)).await;
 }
 
+/// Asserts that the commands use the store of a fleet, by way of the servers that lead to it.
+async fn commands_use(shared: &str) {
+    let provider = Provider::new(HOUR);
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    let (folder, auth) = (tempfile::tempdir().unwrap(), client_credentials(&endpoint));
+    let file = folder.path().join("services.yaml");
+    std::fs::write(&file, config(shared, &upstream, &auth)).unwrap();
+    let run = async |arguments: &[&str]| {
+        let arguments = [arguments, &["--config", file.to_str().unwrap()]].concat();
+        let output = Sidekey::command(&arguments, &[]).await;
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success() && !printed.contains("CANARY"), "{arguments:?}: {printed}");
+        printed
+    };
+    let printed = run(&["check", "--online"]).await;
+    let line = printed.lines().find(|line| line.contains("shared store")).unwrap();
+    let servers = shared.matches("://127.0.0.1:").count();
+    assert!(line.contains(" OK") && line.matches("127.0.0.1:").count() == servers, "{line}");
+    assert_eq!(provider.requests(), 0);
+    // The token that the command has requested is that of the whole fleet.
+    run(&["test", "api"]).await;
+    let process = start(&config(shared, &upstream, &auth), 1).await.remove(0);
+    process.ready().await;
+    assert_eq!(process.metric("sidekey_shared_tokens_total", &[("by", "peer")]).await, Some(1.0));
+    assert_eq!(process.get("/api/x").await.status, 200);
+    run(&["test", "api"]).await;
+    assert_eq!(provider.requests(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_use_the_store_that_sentinels_name() {
+    let store = RedisSentinels::start(StoreServer::Redis, None).await;
+    commands_use(&store.shared(KEY)).await;
+    // A primary that is another one, and one of three sentinels that does not answer.
+    store.servers[0].freeze(true);
+    store.is_primary(1).await;
+    store.freeze_sentinel(2, true);
+    commands_use(&store.shared(KEY)).await;
+    store.servers[0].freeze(false);
+    store.freeze_sentinel(2, false);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_use_the_node_of_a_cluster_that_has_the_slot() {
+    let store = RedisCluster::start(StoreServer::Redis, None, false).await;
+    commands_use(&store.shared(KEY)).await;
+    // One that has another slot, and does not answer.
+    let other = (store.node_of_records().await + 1) % 3;
+    store.nodes[other].freeze(true);
+    commands_use(&store.shared(KEY)).await;
+    store.nodes[other].freeze(false);
+}
+
 /// Runs `sidekey check --online`; returns whether all is well, and what was printed.
 async fn check(shared: &str) -> (bool, String) {
     let provider = Provider::new(HOUR);
