@@ -19,6 +19,7 @@
 //! caller_token        a token of a caller, and the keys of its issuer
 //! caller_certificate  the names in a client certificate
 //! manifest            manifests of Kubernetes
+//! admission_review    requests to the admission webhook
 //! plain_head      a second, plain reader of HTTP/1.1 heads, to compare with
 //! plain_link      a second, plain reader of `Link`
 //! host_readings   a second reader of hosts
@@ -31,6 +32,7 @@
 //! in `fuzz/fuzz_targets/` hand what the fuzzer makes up to these functions.
 #![allow(clippy::missing_panics_doc, reason = "a property that does not hold panics")]
 
+mod admission_review;
 mod caller_certificate;
 mod caller_credential;
 mod caller_token;
@@ -56,6 +58,7 @@ pub(crate) mod services;
 mod token_response;
 mod upstream_url;
 
+pub use admission_review::admission_review;
 pub use caller_certificate::caller_certificate;
 pub use caller_credential::caller_credential;
 pub use caller_token::caller_token;

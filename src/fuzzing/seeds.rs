@@ -9,7 +9,8 @@ use fastrand::Rng;
 /// A property, for any input.
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 16] = [
+const TARGETS: [(&str, Property); 17] = [
+    ("admission_review", super::admission_review),
     ("caller_certificate", super::caller_certificate),
     ("caller_credential", super::caller_credential),
     ("caller_token", super::caller_token),

@@ -21,6 +21,8 @@
 
 mod certificate;
 mod cluster;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod health;
 mod listener;
 mod own_objects;
