@@ -1,11 +1,14 @@
 //! The series of the webhook.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use prometheus::{Gauge, IntCounterVec, Opts, Registry};
+use prometheus::{Gauge, Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
 
 use super::instance::register_process;
 use super::result_label::result;
+
+/// Upper bounds of the time for a review, in seconds. The API server waits for 10 seconds.
+const REVIEW_BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
 /// The outcome of a review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,7 @@ impl ReviewOutcome {
 #[derive(Clone)]
 pub struct WebhookMetrics {
     reviews: IntCounterVec,
+    review_duration: Histogram,
     certificate_end: Gauge,
     certificate_checks: IntCounterVec,
 }
@@ -57,6 +61,13 @@ impl WebhookMetrics {
         for outcome in ReviewOutcome::ALL {
             reviews.with_label_values(&[outcome.as_str()]).inc_by(0);
         }
+        let review_duration = Histogram::with_opts(
+            HistogramOpts::new(
+                "sidekey_webhook_review_duration_seconds",
+                "Duration of a review, from the head of the request to the response.",
+            )
+            .buckets(REVIEW_BUCKETS.to_vec()),
+        )?;
         let certificate_end = Gauge::new(
             "sidekey_webhook_certificate_expiry_timestamp_seconds",
             "When the certificate expires that the webhook presents, as Unix time; 0 if there is none.",
@@ -72,14 +83,20 @@ impl WebhookMetrics {
             certificate_checks.with_label_values(&[result(success)]).inc_by(0);
         }
         registry.register(Box::new(reviews.clone()))?;
+        registry.register(Box::new(review_duration.clone()))?;
         registry.register(Box::new(certificate_end.clone()))?;
         registry.register(Box::new(certificate_checks.clone()))?;
-        Ok(Self { reviews, certificate_end, certificate_checks })
+        Ok(Self { reviews, review_duration, certificate_end, certificate_checks })
     }
 
     /// Counts a review.
     pub fn reviewed(&self, outcome: ReviewOutcome) {
         self.reviews.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    /// Records how long a review took.
+    pub fn review_took(&self, duration: Duration) {
+        self.review_duration.observe(duration.as_secs_f64());
     }
 
     /// Sets when the certificate expires.

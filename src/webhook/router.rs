@@ -1,11 +1,13 @@
 //! The address that the API server calls.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state, map_response_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::Value;
@@ -35,8 +37,17 @@ pub(super) struct Reviewer {
 
 /// The routes. Everything other than a review is not found.
 pub(super) fn router(reviewer: Arc<Reviewer>) -> Router {
-    let closing = axum::middleware::map_response_with_state(reviewer.clone(), close_when_stopping);
-    Router::new().route(PATH, post(review)).layer(closing).with_state(reviewer)
+    let timed = from_fn_with_state(reviewer.clone(), timed);
+    let closing = map_response_with_state(reviewer.clone(), close_when_stopping);
+    Router::new().route(PATH, post(review).route_layer(timed)).layer(closing).with_state(reviewer)
+}
+
+/// Records how long the API server waits, with the body of its request.
+async fn timed(State(reviewer): State<Arc<Reviewer>>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let response = next.run(request).await;
+    reviewer.metrics.review_took(start.elapsed());
+    response
 }
 
 /// Has the API server open a new connection, to another replica, while this one shuts down.
