@@ -79,9 +79,12 @@ fn network_policy_names_ports_and_labels_that_exist() {
 
 #[test]
 fn selectors_of_the_gateway_select_its_pods() {
-    for (name, component) in
-        [("gateway", "gateway"), ("gateway-values.yaml", "gateway"), ("default-values.yaml", "webhook")]
-    {
+    for (name, component) in [
+        ("gateway", "gateway"),
+        ("gateway-values.yaml", "gateway"),
+        ("webhook", "webhook"),
+        ("default-values.yaml", "webhook"),
+    ] {
         let Rendered { objects, .. } = rendered(name);
         let object = |kind| find(objects, kind, &format!("sidekey-{component}"));
         let deployment = object("Deployment");

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::harness::{ApiAnswer, ISSUER, Kubernetes, Process, Request, Sidekey, TIMEOUT, assert_eventually};
 
 /// The manifests, in the order in which they are applied.
-const MANIFESTS: [&str; 3] = ["webhook.yaml", "rbac.yaml", "configuration.yaml"];
+const MANIFESTS: [&str; 4] = ["webhook.yaml", "rbac.yaml", "networkpolicy.yaml", "configuration.yaml"];
 /// The path of the pods of the namespace that the tests use.
 pub const PODS: &str = "/api/v1/namespaces/shop/pods";
 /// The label, and the annotation, that asks for a sidecar.
