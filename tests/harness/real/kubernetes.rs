@@ -203,6 +203,15 @@ impl Kubernetes {
         self.send("GET", path, &Value::Null).await
     }
 
+    /// The text at a path that has no object.
+    pub async fn text(&self, path: &str) -> String {
+        let url = format!("{}{path}", self.url());
+        let header = format!("Authorization: Bearer {ADMIN}");
+        let answer = Curl::call(&["--cacert", &self.pki.ca_file(), "--header", &header, &url], b"").await;
+        assert_eq!(answer.status, 200, "{path}");
+        String::from_utf8(answer.body).unwrap()
+    }
+
     /// Calls the API as administrator.
     pub async fn send(&self, method: &str, path: &str, body: &Value) -> ApiAnswer {
         let media_type = match method {

@@ -1,4 +1,4 @@
-//! A Prometheus server that scrapes one Sidekey, and evaluates its alert rules, every half second.
+//! A Prometheus server that scrapes Sidekey, and evaluates its alert rules, every half second.
 
 use std::path::Path;
 use std::process::Command;
@@ -19,14 +19,14 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes `http://TARGET/metrics` as job `sidekey`, with the rules of a file: their expressions
+    /// Scrapes `http://TARGET/metrics` of each target as job `sidekey`, with the rules of a file: their expressions
     /// unchanged, evaluated more often, and without `for:`.
-    pub async fn scraping(target: &str, rules: &Path) -> Self {
+    pub async fn scraping(targets: &[&str], rules: &Path) -> Self {
         let dir = TempDir::with_prefix("sidekey-prometheus-").unwrap();
         let config = format!(
             "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms }}\n\
              rule_files: [rules.yaml]\n\
-             scrape_configs: [{{ job_name: sidekey, static_configs: [{{ targets: ['{target}'] }}] }}]\n"
+             scrape_configs: [{{ job_name: sidekey, static_configs: [{{ targets: {targets:?} }}] }}]\n"
         );
         std::fs::write(
             dir.path().join("rules.yaml"),

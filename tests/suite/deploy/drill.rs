@@ -35,7 +35,7 @@ fn alerts(all: &[(&str, &str)]) -> Alerts {
 async fn observed_by_prometheus(sidekey: &Sidekey) -> Prometheus {
     let target = sidekey.admin_url("").trim_start_matches("http://").to_owned();
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus/alerts.yaml");
-    let prometheus = Prometheus::scraping(&target, &rules).await;
+    let prometheus = Prometheus::scraping(&[&target], &rules).await;
     prometheus.eventually("sidekey_build_info").await;
     prometheus
 }

@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{MockResponse, MockTokenEndpoint, MockUpstream, Prometheus, Sidekey, assert_eventually};
+use super::webhook::setup::Replica;
+use crate::harness::{
+    Curl, MockResponse, MockTokenEndpoint, MockUpstream, Pki, Prometheus, Sidekey, assert_eventually,
+};
 use crate::suite::oauth2::setup::service;
 
 /// Panels that are empty if no such event has happened.
-const MAY_BE_EMPTY: [&str; 10] = [
+const MAY_BE_EMPTY: [&str; 11] = [
+    "Calls of the webhook that failed",
     "Reloads",
     "Upstream retries",
     "Requests that failed at the upstream",
@@ -27,15 +31,18 @@ const MAY_BE_EMPTY: [&str; 10] = [
 async fn dashboard_queries_each_have_a_result() {
     let (upstream, login) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (sidekey, prometheus) = observed(&upstream, &login).await;
+    let webhook = Webhook::start().await;
+    let (sidekey, prometheus) = observed_beside(&upstream, &login, &[&webhook.admin()]).await;
 
     // A counter that does not rise between two scrapes has no rate.
     prometheus.eventually("sidekey_credential_ready == 1").await;
     let rising = "sum(rate(sidekey_requests_total[30s])) > 0 and sum(rate(sidekey_request_errors_total[30s])) > 0 \
-                  and sum(rate(sidekey_upstream_unauthorized_total[30s])) > 0";
+                  and sum(rate(sidekey_upstream_unauthorized_total[30s])) > 0 \
+                  and sum(rate(sidekey_webhook_reviews_total[30s])) > 0";
     assert_eventually(Duration::from_secs(30), rising, async || {
         sidekey.get("/crm/a").await;
         sidekey.get("/nobody/a").await;
+        webhook.review().await;
         upstream.next(MockResponse::status(403));
         sidekey.get("/crm/a").await;
         upstream.next(MockResponse::status(401));
@@ -49,7 +56,8 @@ async fn dashboard_queries_each_have_a_result() {
         serde_json::from_str(&std::fs::read_to_string(root.join("deploy/grafana/dashboard.json")).unwrap())
             .unwrap();
     let mut count = 0;
-    for panel in dashboard["panels"].as_array().unwrap() {
+    let panels = dashboard["panels"].as_array().unwrap();
+    for panel in panels.iter().filter(|panel| panel["type"] != "row") {
         let title = panel["title"].as_str().unwrap();
         assert!(!panel["description"].as_str().unwrap().is_empty(), "{title} says what it shows");
         for target in panel["targets"].as_array().unwrap() {
@@ -81,12 +89,48 @@ async fn dashboard_queries_each_have_a_result() {
 
 /// A Sidekey with one service, `crm`, and a Prometheus that scrapes it and evaluates the alert rules.
 pub async fn observed(upstream: &MockUpstream, login: &MockTokenEndpoint) -> (Sidekey, Prometheus) {
+    observed_beside(upstream, login, &[]).await
+}
+
+/// The same, with other targets for Prometheus.
+async fn observed_beside(
+    upstream: &MockUpstream,
+    login: &MockTokenEndpoint,
+    others: &[&str],
+) -> (Sidekey, Prometheus) {
     let services = service("crm", upstream, login, "", "");
     let sidekey = Sidekey::serving(&services).start_ready().await;
     let target = sidekey.admin_url("").trim_start_matches("http://").to_owned();
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/prometheus/alerts.yaml");
-    let prometheus = Prometheus::scraping(&target, &rules).await;
+    let prometheus = Prometheus::scraping(&[&[target.as_str()], others].concat(), &rules).await;
     (sidekey, prometheus)
+}
+
+/// A replica of the webhook.
+struct Webhook {
+    pki: Pki,
+    replica: Replica,
+}
+
+impl Webhook {
+    async fn start() -> Self {
+        let pki = Pki::new();
+        let files = pki.server_files(&["127.0.0.1"]);
+        let replica = Replica::with_files(&files.certificate, &files.key, &[]).await;
+        Self { pki, replica }
+    }
+
+    fn admin(&self) -> String {
+        self.replica.admin_url("").trim_start_matches("http://").to_owned()
+    }
+
+    /// Sends it a review, as the API server would.
+    async fn review(&self) {
+        let body = include_bytes!("../../data/webhook/pod.json");
+        let (ca, url) = (self.pki.ca_file(), format!("https://{}/inject", self.replica.address()));
+        let header = "Content-Type: application/json";
+        Curl::call(&["--cacert", &ca, "--header", header, "--data-binary", "@-", &url], body).await;
+    }
 }
 
 /// A query with Grafana's variables filled in.

@@ -9,4 +9,4 @@ mod outage;
 mod pods;
 mod reinvocation;
 mod replicas;
-mod setup;
+pub mod setup;

@@ -19,6 +19,13 @@ async fn without_the_webhook_only_pods_that_ask_wait_for_it() {
         "{}",
         refused.message()
     );
+    // The series of the alert SidekeyWebhookUnreachable, by the API server itself.
+    let metrics = kubernetes.text("/metrics").await;
+    let mut series =
+        metrics.lines().filter(|line| line.starts_with("apiserver_admission_webhook_rejection_count{"));
+    let labels = ["error_type=\"calling_webhook_error\"", "name=\"pod.inject.sidekey.io\""];
+    let is_counted = |line: &str| labels.iter().all(|label| line.contains(label)) && line.ends_with(" 1");
+    assert!(series.any(is_counted), "{metrics}");
     let silent = create(&kubernetes, &pod("silent", &json!({}), &json!({}))).await;
     assert_eq!((silent.status, silent.containers()), (201, vec!["app"]));
 
