@@ -2,6 +2,7 @@
 
 mod chart;
 mod configurations;
+mod custom;
 mod gateway;
 pub mod inject;
 mod monitoring;

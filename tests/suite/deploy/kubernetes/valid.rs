@@ -1,23 +1,13 @@
-//! What is rendered is valid for five versions of Kubernetes, in strict mode.
+//! What is rendered is valid for five versions of Kubernetes, in strict mode. The validator has no schemas of other projects:
+//! `custom.rs` has.
 
+use super::custom::CUSTOM;
 use super::objects::{kind_of, title};
 use super::rendered::all;
 use crate::harness::kubernetes_validate;
 
 /// From the oldest version with native sidecars to the newest.
 const VERSIONS: [&str; 5] = ["1.29", "1.31", "1.33", "1.35", "1.37"];
-
-/// Kinds of other projects. The validator has no schema of them.
-const CUSTOM: [&str; 8] = [
-    "BackendTLSPolicy",
-    "Certificate",
-    "ExternalSecret",
-    "HTTPRoute",
-    "PodMonitor",
-    "PrometheusRule",
-    "SecretProviderClass",
-    "SecretStore",
-];
 
 #[test]
 fn rendered_manifests_are_valid_for_each_kubernetes_version() {
@@ -35,9 +25,6 @@ fn rendered_manifests_are_valid_for_each_kubernetes_version() {
         assert_eq!(said.matches(" passed for resource ").count(), own.len(), "Kubernetes {version}: {said}");
     }
     assert!(own.len() > 60, "{} objects", own.len());
-    for kind in CUSTOM {
-        assert!(custom.iter().any(|object| kind_of(object) == kind), "no {kind} is rendered any more");
-    }
 }
 
 #[test]
