@@ -147,3 +147,33 @@ fn issue_forms_have_the_fields_that_a_forge_accepts() {
     }
     assert_eq!(forms.len(), 3);
 }
+
+#[test]
+fn placeholders_are_listed_where_a_maintainer_looks() {
+    let page = fs::read_to_string(root().join("docs/RELEASING.md")).unwrap();
+    let section = page.split("## Before the first push to a forge").nth(1).unwrap();
+    let output = Command::new(tool("git")).arg("ls-files").current_dir(root()).output().unwrap();
+    let files = String::from_utf8(output.stdout).unwrap();
+    // The list itself, tests of it, and the rule that `make manifests` writes.
+    let is_listed_elsewhere = |file: &str| {
+        file == "docs/RELEASING.md"
+            || ["src/", "tests/"].iter().any(|folder| file.starts_with(folder))
+            || file == "deploy/kubernetes/components/monitoring/prometheusrule.yaml"
+    };
+    for placeholder in
+        ["github.com/sidekey/sidekey", "@sidekey/", "@sidekey.example", "https://sidekey.example"]
+    {
+        let row = section.lines().find(|line| line.contains(&format!("`{placeholder}`"))).expect(placeholder);
+        let mut count = 0;
+        for file in files.lines().filter(|file| !is_listed_elsewhere(file)) {
+            // Links of the chart lead to files that are in the list.
+            let path = root().join(file);
+            let Ok(text) = fs::read_to_string(&path) else { continue };
+            if !path.is_symlink() && text.contains(placeholder) {
+                assert!(row.contains(&format!("`{file}`")), "{file} has {placeholder}");
+                count += 1;
+            }
+        }
+        assert!(count > 0, "{placeholder}");
+    }
+}

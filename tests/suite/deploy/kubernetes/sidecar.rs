@@ -172,12 +172,13 @@ fn placeholder_secret_is_replaced_by_what_brings_the_real_one() {
 
 #[test]
 fn identity_of_the_workload_is_kept_from_the_app() {
-    for (name, annotation) in
-        [("aws", "eks.amazonaws.com/skip-containers"), ("azure", "azure.workload.identity/skip-containers")]
-    {
+    for (name, annotation, separator) in [
+        ("aws", "eks.amazonaws.com/skip-containers", ","),
+        ("azure", "azure.workload.identity/skip-containers", ";"),
+    ] {
         let pod = workload(rendered(&format!("examples/{name}")), "Deployment");
         let apps: Vec<_> = list(&pod["spec"], "containers").iter().map(name_in_pod).collect();
-        assert_eq!(pod["metadata"]["annotations"][annotation], apps.join(";"), "{name}");
+        assert_eq!(pod["metadata"]["annotations"][annotation], apps.join(separator), "{name}");
     }
     // Where a token is mounted, it is mounted in the sidecar: `secrets_are_mounted_in_the_sidecar_only`.
     let pod = workload(rendered("examples/gcp"), "Deployment");
