@@ -14,7 +14,7 @@ const HTTP_PROXIES: &[&str] = &["HTTP_PROXY", "http_proxy"];
 /// Variables that name the proxy for both schemes.
 const ALL_PROXIES: &[&str] = &["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
 
-/// Variables that name what is called without the proxy.
+/// Variables that name what is called without the proxy. Programs read one of them, or prefer one: curl and Python the second.
 const NO_PROXIES: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// Loopback, the API server by each of its names, and every Service. The kubelet puts the address in.
@@ -87,16 +87,24 @@ impl ProxyVariables {
                 )),
             }
         }
-        for name in NO_PROXIES {
+        let text = |index: usize| {
+            let value = variables[index].get("value").map_or(Some(""), Value::as_str);
+            value.filter(|_| variables[index].get("valueFrom").is_none_or(Value::is_null))
+        };
+        let [upper, lower] = NO_PROXIES;
+        for (name, other) in [(upper, lower), (lower, upper)] {
             let Some(index) = find(name) else {
-                // A variable of `envFrom` is replaced by this one, and can be referred to in it.
-                let own = if has_more { format!("$({name})") } else { String::new() };
+                let own = match find(other).and_then(text) {
+                    // The new one is not to hide what the app had.
+                    Some(value) => value.to_owned(),
+                    // Variables of `envFrom` are replaced by this one, and can be referred to in it.
+                    None if has_more => format!("$({name}),$({other})"),
+                    None => String::new(),
+                };
                 added.push(json!({"name": name, "value": self.extended(&own)}));
                 continue;
             };
-            let value = variables[index].get("value").map_or(Some(""), Value::as_str);
-            let is_text = variables[index].get("valueFrom").is_none_or(Value::is_null);
-            let Some(value) = value.filter(|_| is_text) else {
+            let Some(value) = text(index) else {
                 warnings.push(format!(
                     "container `{}` keeps its own `{name}`, which is not written here: add {} to it",
                     name_of(container),
@@ -186,11 +194,18 @@ mod tests {
         ] {
             let (env, _) = injected(&json!({"env": [{"name": "no_proxy", "value": own}, {"name": "X"}]}));
             assert_eq!(value(&env, "no_proxy"), expected);
-            assert_eq!(value(&env, "NO_PROXY"), ALL);
+            assert_eq!(value(&env, "NO_PROXY"), expected, "a program may prefer the one that is new");
         }
+        let both = json!([{"name": "NO_PROXY", "value": "a"}, {"name": "no_proxy", "value": "b"}]);
+        let (env, _) = injected(&json!({"env": both}));
+        assert_eq!(
+            (value(&env, "NO_PROXY"), value(&env, "no_proxy")),
+            (&*format!("a,{ALL}"), &*format!("b,{ALL}"))
+        );
         assert_eq!(value(&injected(&json!({"env": [{"name": "NO_PROXY"}]})).0, "NO_PROXY"), ALL);
         let (env, _) = injected(&json!({"envFrom": [{"configMapRef": {"name": "a"}}]}));
-        assert_eq!(value(&env, "NO_PROXY"), format!("$(NO_PROXY),{ALL}"));
+        assert_eq!(value(&env, "NO_PROXY"), format!("$(NO_PROXY),$(no_proxy),{ALL}"));
+        assert_eq!(value(&env, "no_proxy"), format!("$(no_proxy),$(NO_PROXY),{ALL}"));
     }
 
     #[test]

@@ -313,10 +313,11 @@ impl ApiAnswer {
 fn collection(object: &Value) -> String {
     let version = object["apiVersion"].as_str().unwrap();
     let kind = object["kind"].as_str().unwrap().to_lowercase();
+    let kind = kind.strip_suffix('y').map_or_else(|| format!("{kind}s"), |start| format!("{start}ies"));
     let root = if version.contains('/') { "apis" } else { "api" };
     match object["metadata"]["namespace"].as_str() {
-        Some(namespace) => format!("/{root}/{version}/namespaces/{namespace}/{kind}s"),
-        None => format!("/{root}/{version}/{kind}s"),
+        Some(namespace) => format!("/{root}/{version}/namespaces/{namespace}/{kind}"),
+        None => format!("/{root}/{version}/{kind}"),
     }
 }
 

@@ -1,8 +1,11 @@
 //! The container image.
 
 mod container;
+mod injected;
+mod job;
 mod pod;
 mod podman;
+mod proxy_env;
 mod static_binary;
 
 pub use podman::succeed;

@@ -3,49 +3,34 @@
 //! podman 4.3 has no native sidecars, so that the Pod is that of the classic shape. Its network has a loopback and nothing else.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_yaml::{Mapping, Value};
 use tempfile::TempDir;
 
 use super::container::{IMAGE, build_image};
+use super::injected::{APP, Pod, UPSTREAM_URL, basic, example, image_of_app, readable, yaml};
 use super::podman::Podman;
-use crate::harness::{SecretMount, UpdateStyle, assert_eventually, installed, tool};
-use crate::suite::deploy::kubernetes::inject::inject;
-use crate::suite::deploy::kubernetes::objects::{containers, find, list, pod as pod_of};
-use crate::suite::deploy::kubernetes::rendered::{kubernetes, rendered};
+use crate::harness::{SecretMount, UpdateStyle, assert_eventually, installed};
+use crate::suite::deploy::kubernetes::objects::{containers, list, pod as pod_of};
 
-const APP: &str = "localhost/app:test";
 const DEADLINE: Duration = Duration::from_secs(60);
-
-/// An upstream in one line of shell: answers each request with the credential that it got.
-const UPSTREAM: &str = r#"#!/bin/sh
-while read -r line; do
-  line=${line%?}
-  [ -n "$line" ] || break
-  case $line in [Aa]uthorization:*) got=${line#*: } ;; esac
-done
-printf 'HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s' "${#got}" "$got"
-"#;
 
 #[tokio::test]
 async fn pod_of_the_example_runs_with_its_sidecar() {
-    let (podman, pod) = (Podman::new(), Pod::injected("app/deployment.yaml"));
+    let (podman, mut pod) = (Podman::new(), Pod::injected(&example("app/deployment.yaml"), &[]));
     build_image(&podman);
-    image_of_app(&podman);
+    image_of_app(&podman, &[]);
+    // The probes, as the kubelet would send them.
+    let probes = probes(&pod);
+    pod.serve(&["billing"], UPSTREAM_URL);
+    pod.app().insert("command".into(), yaml("[/bin/busybox, sleep, '1000']"));
+    pod.add_upstream();
     podman.run(["play", "kube", "--network", "none", &pod.manifest()]);
     let app = |arguments: &[&str]| podman.try_run(["exec", "orders-pod-0-orders"].iter().chain(arguments));
     let get = |url: &str| app(&["/bin/busybox", "wget", "-q", "-O", "-", url]);
 
-    // The probes, as the kubelet would send them.
-    let spec = &pod_of(&pod.workload).unwrap()["spec"];
-    let sidecar = containers(spec).find(|container| container["name"] == "sidekey").unwrap();
-    let port = list(sidecar, "ports")[0]["containerPort"].as_u64().unwrap();
-    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
-        let path = sidecar[probe]["httpGet"]["path"].as_str().unwrap();
-        let url = format!("http://127.0.0.1:{port}{path}");
+    for (probe, url) in probes {
         assert_eventually(DEADLINE, probe, async || get(&url).is_some()).await;
     }
 
@@ -74,7 +59,7 @@ async fn pod_of_the_example_runs_with_its_sidecar() {
 async fn compose_example_runs_with_its_sidecar() {
     let (podman, compose) = (Podman::new(), TempDir::new().unwrap());
     build_image(&podman);
-    image_of_app(&podman);
+    image_of_app(&podman, &[]);
     let secrets = SecretMount::new(UpdateStyle::Symlink, &[("billing-password", "first")]);
     readable(Path::new(secrets.path()));
     // This machine may have no bridge. Ports are found, because the network is that of the machine.
@@ -125,91 +110,14 @@ async fn compose_example_runs_with_its_sidecar() {
     assert_eq!(podman.run(["ps", "--all", "--quiet"]), "");
 }
 
-/// A workload, with what podman needs in its place: its images, one replica, and an upstream in the Pod.
-struct Pod {
-    workload: Value,
-    config: Value,
-    secrets: SecretMount,
-    dir: TempDir,
-}
-
-impl Pod {
-    /// The workload in a file of deploy/kubernetes/examples, with the sidecar that `sidekey inject` adds.
-    fn injected(file: &str) -> Self {
-        let workload = inject(&kubernetes().join("examples").join(file), &["--native-sidecar", "false"]);
-        let objects = &rendered("examples/configuration").objects;
-        let secrets = SecretMount::new(UpdateStyle::Symlink, &[("billing-password", "first")]);
-        readable(Path::new(secrets.path()));
-        let dir = TempDir::new().unwrap();
-        readable(dir.path());
-        fs::write(dir.path().join("upstream"), UPSTREAM).unwrap();
-        readable(&dir.path().join("upstream"));
-        Self { workload, config: find(objects, "ConfigMap", "sidekey").clone(), secrets, dir }
-    }
-
-    /// The path of the manifest for podman.
-    fn manifest(&self) -> String {
-        let mut workload = self.workload.clone();
-        if workload["kind"] == "Deployment" {
-            workload["spec"]["replicas"] = 1.into();
-        }
-        let spec = &mut workload["spec"]["template"]["spec"];
-        for container in spec["containers"].as_sequence_mut().unwrap() {
-            let is_sidekey = container["name"] == "sidekey";
-            let container = container.as_mapping_mut().unwrap();
-            container.insert("image".into(), if is_sidekey { IMAGE } else { APP }.into());
-            container.insert("imagePullPolicy".into(), "Never".into());
-            if !is_sidekey {
-                container.insert("command".into(), yaml("[/bin/busybox, sleep, '1000']"));
-            }
-            // podman publishes ports, runs probes by curl, and has no hooks.
-            for key in ["ports", "startupProbe", "livenessProbe", "readinessProbe", "lifecycle"] {
-                container.remove(key);
-            }
-        }
-        let upstream = format!(
-            "{{ name: upstream, image: {APP}, imagePullPolicy: Never, \
-             command: [/bin/busybox, nc, -ll, -p, '8000', -e, /upstream/upstream], \
-             volumeMounts: [{{ name: upstream, mountPath: /upstream }}] }}"
-        );
-        spec["containers"].as_sequence_mut().unwrap().push(yaml(&upstream));
-        let volumes = spec["volumes"].as_sequence_mut().unwrap();
-        volumes.retain(|volume| volume["name"] != "sidekey-secrets");
-        // What the kubelet makes of a Secret: files behind a link that it swaps.
-        for (name, path) in
-            [("sidekey-secrets", self.secrets.path()), ("upstream", self.dir.path().to_str().unwrap())]
-        {
-            volumes.push(yaml(&format!("{{ name: {name}, hostPath: {{ path: '{path}' }} }}")));
-        }
-
-        let mut config = self.config.clone();
-        let mut services: Value = yaml(config["data"]["services.yaml"].as_str().unwrap());
-        let billing = services["services"]["billing"].clone();
-        services["services"] = Value::Mapping(Mapping::from_iter([("billing".into(), billing)]));
-        services["services"]["billing"]["upstream"] = "http://127.0.0.1:8000".into();
-        services["reload"] = yaml("{ interval: 200ms }");
-        config["data"]["services.yaml"] = serde_yaml::to_string(&services).unwrap().into();
-
-        let file = self.dir.path().join("pod.yaml");
-        let texts = [config, workload].map(|object| serde_yaml::to_string(&object).unwrap());
-        fs::write(&file, texts.join("---\n")).unwrap();
-        file.to_str().unwrap().to_owned()
-    }
-}
-
-fn image_of_app(podman: &Podman) {
-    podman.image_with(&[(&tool("busybox"), "bin/busybox"), (&tool("busybox"), "bin/sh")], APP);
-}
-
-fn basic(password: &str) -> String {
-    use base64::Engine as _;
-    format!("Basic {}", base64::prelude::BASE64_STANDARD.encode(format!("svc-orders:{password}")))
-}
-
-fn readable(path: &Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-fn yaml(text: &str) -> Value {
-    serde_yaml::from_str(text).unwrap()
+/// Name and URL of each probe of the sidecar.
+fn probes(pod: &Pod) -> Vec<(&'static str, String)> {
+    let spec = &pod_of(&pod.workload).unwrap()["spec"];
+    let sidecar = containers(spec).find(|container| container["name"] == "sidekey").unwrap();
+    let port = list(sidecar, "ports")[0]["containerPort"].as_u64().unwrap();
+    let url = |probe: &str| {
+        let path = sidecar[probe]["httpGet"]["path"].as_str().unwrap();
+        format!("http://127.0.0.1:{port}{path}")
+    };
+    ["startupProbe", "livenessProbe", "readinessProbe"].map(|probe| (probe, url(probe))).to_vec()
 }

@@ -51,6 +51,12 @@ impl Podman {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Removes what `play kube` made of a manifest, with its volumes: a ConfigMap is one.
+    pub fn down(&self, manifest: &str) {
+        self.run(["play", "kube", "--down", manifest]);
+        self.run(["volume", "rm", "--all", "--force"]);
+    }
+
     /// What a container has written to standard output and standard error.
     pub fn logs(&self, container: &str) -> String {
         let (stdout, stderr) =
