@@ -39,7 +39,13 @@ impl Artefacts {
 
     /// Runs `scripts/release` in a check-out.
     pub fn make(&self, checkout: &Path, environment: &[(&str, &str)]) {
+        self.make_with(checkout, &[], environment);
+    }
+
+    /// The same, with these options.
+    pub fn make_with(&self, checkout: &Path, options: &[&str], environment: &[(&str, &str)]) {
         let mut script = Command::new(checkout.join("scripts/release"));
+        script.args(options);
         script.args(["--fast", "--binary"]).arg(static_binary()).arg("--out").arg(&self.folder);
         script.arg("--key").arg(secret_key()).env("MINISIGN_PASSWORD", PASSWORD);
         for tool in ["cargo", "rustc"] {

@@ -9,5 +9,6 @@ mod oss_fuzz;
 mod packages;
 mod pages;
 mod reproducible;
+mod rpm;
 mod site;
 mod systemd;

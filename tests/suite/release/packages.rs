@@ -99,35 +99,3 @@ fn deb_is_installed_upgraded_removed_and_purged() {
     let known = machine.output(&["dpkg-query", "--status", "sidekey"]);
     assert!(!known.status.success(), "{}", String::from_utf8_lossy(&known.stdout));
 }
-
-#[test]
-fn rpm_has_the_files_of_the_deb_and_scripts_that_parse() {
-    let artefacts = Artefacts::of_this_checkout();
-    let query = |what: &[&str]| succeed(Command::new(tool("rpm")).args(what).arg(artefacts.file(".rpm"))).0;
-    let files = query(&["--query", "--package", "--list"]);
-    for file in [
-        "/usr/bin/sidekey",
-        "/etc/sidekey/services.yaml",
-        "/usr/lib/systemd/system/sidekey.service",
-        "/usr/lib/systemd/system/sidekey.socket",
-        "/usr/share/man/man1/sidekey.1.gz",
-    ] {
-        assert!(files.lines().any(|line| line == file), "{file} in\n{files}");
-    }
-    assert_eq!(query(&["--query", "--package", "--configfiles"]), "/etc/sidekey/services.yaml\n");
-    assert!(query(&["--query", "--package", "--requires"]).contains("shadow-utils"));
-    for script in ["pre", "post", "preun", "postun"] {
-        let text = query(&["--query", "--package", "--queryformat", &format!("%{{{}}}", tag(script))]);
-        assert!(text.contains("sidekey") || text.contains("systemctl"), "{script}: {text}");
-        succeed(Command::new("sh").args(["-n", "-c", &text]));
-    }
-}
-
-fn tag(script: &str) -> &'static str {
-    match script {
-        "pre" => "PREIN",
-        "post" => "POSTIN",
-        "preun" => "PREUN",
-        _ => "POSTUN",
-    }
-}
