@@ -40,7 +40,7 @@ test-fast: ## Unit tests, and integration tests with mock peers
 lint: ## Format, clippy and documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings --cfg all_docs" cargo doc --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --features internals
 
 fmt: ## Format the code
 	cargo fmt --all

@@ -13,67 +13,123 @@
 //! 0  logging · net → tls → config → rules, secret · metrics · presets · proto · refresh · hardening → clock
 //! ```
 //!
-//! The public face is [`cli::main`], the program. The other modules are public for the tests, benchmarks and fuzz targets of this
-//! repository; they change with any version, and are documented with `--cfg all_docs` only (`make lint` checks that).
+//! The public face is [`cli::main`], the program. With the feature `internals` the other modules are public as well: for the tests,
+//! benchmarks and fuzz targets of this repository, which ask for it, and for nothing else. They change with any version. Their
+//! documentation, their names and what nothing uses are checked with the feature (`make lint`).
+#![cfg_attr(not(feature = "internals"), allow(unreachable_pub, unused_imports, dead_code))]
 
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(feature = "internals")]
 pub mod admin;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod admin;
+#[cfg(feature = "internals")]
 pub mod app;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod app;
+#[cfg(feature = "internals")]
 pub mod audit;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod audit;
+#[cfg(feature = "internals")]
 pub mod callers;
+#[cfg(not(feature = "internals"))]
+mod callers;
 pub mod cli;
 mod clock;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(feature = "internals")]
 pub mod config;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod config;
+#[cfg(feature = "internals")]
 pub mod credential;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod credential;
+#[cfg(feature = "internals")]
 pub mod diagnose;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod diagnose;
+#[cfg(feature = "internals")]
 pub mod fleet;
+#[cfg(not(feature = "internals"))]
+mod fleet;
 #[cfg(any(test, fuzzing))]
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[doc(hidden)]
 pub mod fuzzing;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(feature = "internals")]
 pub mod hardening;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod hardening;
+#[cfg(feature = "internals")]
 pub mod inject;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod inject;
+#[cfg(feature = "internals")]
 pub mod logging;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod logging;
+#[cfg(feature = "internals")]
 pub mod manage;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod manage;
+#[cfg(feature = "internals")]
 pub mod metrics;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod metrics;
+#[cfg(feature = "internals")]
 pub mod net;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod net;
+#[cfg(feature = "internals")]
 pub mod oauth2;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod oauth2;
+#[cfg(feature = "internals")]
 pub mod otel;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod otel;
+#[cfg(feature = "internals")]
 pub mod presets;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod presets;
+#[cfg(feature = "internals")]
 pub mod proto;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod proto;
+#[cfg(feature = "internals")]
 pub mod proxy;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod proxy;
+#[cfg(feature = "internals")]
 pub mod refresh;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod refresh;
+#[cfg(feature = "internals")]
 pub mod reload;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod reload;
+#[cfg(feature = "internals")]
 pub mod rules;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod rules;
+#[cfg(feature = "internals")]
 pub mod runtime;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod runtime;
+#[cfg(feature = "internals")]
 pub mod secret;
+#[cfg(not(feature = "internals"))]
+mod secret;
 #[cfg(test)]
 mod simulation;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(feature = "internals")]
 pub mod tls;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod tls;
+#[cfg(feature = "internals")]
 pub mod upstream;
-#[cfg_attr(not(all_docs), doc(hidden))]
+#[cfg(not(feature = "internals"))]
+mod upstream;
+#[cfg(feature = "internals")]
 pub mod webhook;
+#[cfg(not(feature = "internals"))]
+mod webhook;

@@ -5,7 +5,7 @@ use ring::signature::RsaEncoding;
 
 /// A signature algorithm of JSON Web Signatures (RFC 7518 §3.1, RFC 8037 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are the registered ones")]
+#[allow(missing_docs, reason = "the names are the registered ones")]
 pub enum Algorithm {
     Rs256,
     Rs384,

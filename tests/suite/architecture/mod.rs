@@ -8,6 +8,7 @@ mod exceptions;
 mod floors;
 mod imports;
 mod program;
+mod public_face;
 mod rules;
 mod security_page;
 mod words;

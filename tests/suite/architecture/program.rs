@@ -132,6 +132,8 @@ impl Program {
                     let path = [module, &[child.ident.to_string()]].concat();
                     match &child.content {
                         Some((_, items)) => self.declare(items, &path, declared),
+                        // A module may be declared twice, for two features.
+                        None if declared.contains(&path) => {}
                         None => declared.push(path),
                     }
                 }
