@@ -152,8 +152,8 @@ pub fn read_to_end(
             content = larger;
         }
     }
-    content.truncate(filled);
-    Ok(Some(content))
+    // The content may be kept for as long as the process runs, and is mostly much smaller than the buffer, which is wiped here.
+    Ok(Some(Zeroizing::new(content[..filled].to_vec())))
 }
 
 /// The text of an I/O error without `(os error 2)`.
