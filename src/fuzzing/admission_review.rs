@@ -51,8 +51,8 @@ fn with_settings(body: &[u8], settings: &Settings) {
 
 /// The operations of a patch, as the API server reads them.
 fn operations(encoded: &Value) -> Vec<Operation> {
-    let patch = STANDARD.decode(encoded.as_str().expect("a text")).expect("base64");
-    let operations: Vec<Value> = serde_json::from_slice(&patch).expect("JSON Patch");
+    let bytes = STANDARD.decode(encoded.as_str().expect("a text")).expect("base64");
+    let operations: Vec<Value> = serde_json::from_slice(&bytes).expect("JSON Patch");
     let read = |operation: Value| {
         let (path, value) =
             (operation["path"].as_str().expect("a path").to_owned(), operation["value"].clone());
