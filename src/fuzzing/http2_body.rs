@@ -44,11 +44,11 @@ async fn send(io: DuplexStream, body: &[u8], size: usize) {
     let exchange = async {
         let mut client = client.ready().await.expect("a stream");
         let request = Request::post("https://up.example.com/").body(()).expect("a request");
-        let (response, stream) = client.send_request(request, false).expect("a stream");
-        let mut outbound = OutboundBody::new(stream, Coding::chunked());
+        let (response, mut stream) = client.send_request(request, false).expect("a stream");
+        let mut outbound = OutboundBody::new(Coding::chunked());
         for mut piece in body.chunks(size) {
             while !piece.is_empty() {
-                let count = poll_fn(|cx| outbound.poll_write(cx, piece)).await;
+                let count = poll_fn(|cx| outbound.poll_write(&mut stream, cx, piece)).await;
                 piece = &piece[count.expect("a body that can be sent")..];
             }
         }
@@ -60,7 +60,7 @@ async fn send(io: DuplexStream, body: &[u8], size: usize) {
 
 /// Reads the body of a request, and responds.
 async fn receive(io: DuplexStream, size: usize) -> Vec<u8> {
-    let mut connection = limits::server_builder(1).handshake::<_, Bytes>(io).await.expect("a connection");
+    let mut connection = h2::server::Builder::new().handshake::<_, Bytes>(io).await.expect("a connection");
     let (request, mut respond) = connection.accept().await.expect("a stream").expect("a request");
     let exchange = async {
         let mut inbound = InboundBody::new(request.into_body(), None);

@@ -1,15 +1,14 @@
-//! The property of heads of HTTP/2 streams: written as a head of HTTP/1.1 they are one head with the same fields, or one
-//! that is rejected.
+//! The property of heads of HTTP/2 streams: a request is malformed, or it is one head of HTTP/1.1 with the same fields, or one that
+//! is rejected. A response is one head of HTTP/1.1.
 //!
 //! An input has a field in each line, pseudo-fields first: `:method: GET`. The line `:body` says that the stream
 //! continues after the head.
 
-use h2::ext::Protocol;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, request};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::plain_head::{PlainFraming, PlainHead, assert_is_one_head};
-use crate::proto::http2::{heads, websocket};
+use crate::proto::http2::heads;
+use crate::proto::http2::request_head::{HeadScratch, RequestHead, RequestWriter};
 use crate::proxy::fuzzing::{
     BodyKind, Framing, HeaderBuffer, MAX_RESPONSE_FIELDS, parse_request, parse_response,
 };
@@ -21,9 +20,7 @@ const TRANSLATED: [&str; 7] =
 /// Checks the property on the fields of a stream.
 pub fn http2_heads(input: &[u8]) {
     let lines = Lines::read(input);
-    if let Some(parts) = lines.request() {
-        check_request(&parts, lines.has_body);
-    }
+    check_request(&lines);
     if let Some(response) = lines.response() {
         for to_head in [false, true] {
             check_response(&response, lines.has_body, to_head);
@@ -35,7 +32,7 @@ pub fn http2_heads(input: &[u8]) {
 #[derive(Default)]
 struct Lines<'a> {
     pseudo: Vec<(&'a [u8], &'a [u8])>,
-    fields: HeaderMap,
+    fields: Vec<(&'a [u8], &'a [u8])>,
     has_body: bool,
 }
 
@@ -51,10 +48,8 @@ impl<'a> Lines<'a> {
             let (name, value) = (&line[..=colon], line[colon + 2..].trim_ascii());
             if name.starts_with(b":") {
                 lines.pseudo.push((name, value));
-            } else if let (Ok(name), Ok(value)) =
-                (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
-            {
-                lines.fields.append(name, value);
+            } else {
+                lines.fields.push((name, value));
             }
         }
         lines
@@ -64,67 +59,59 @@ impl<'a> Lines<'a> {
         self.pseudo.iter().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| *value)
     }
 
-    /// The request of a stream, as `h2` hands it on.
-    fn request(&self) -> Option<request::Parts> {
-        let method = Method::from_bytes(self.pseudo(":method")?).ok()?;
-        let mut uri = Uri::default().into_parts();
-        uri.path_and_query = match self.pseudo(":path") {
-            Some(path) => Some(PathAndQuery::try_from(path).ok()?),
-            // The extended CONNECT has a path (RFC 8441 §4).
-            None if method == Method::CONNECT && self.pseudo(":protocol").is_none() => None,
-            None => return None,
-        };
-        if let Some(authority) = self.pseudo(":authority") {
-            uri.authority = Some(Authority::try_from(authority).ok()?);
-            uri.scheme = uri.path_and_query.is_some().then_some(Scheme::HTTPS);
-        }
-        let mut request = Request::new(());
-        *request.method_mut() = method;
-        *request.uri_mut() = Uri::from_parts(uri).ok()?;
-        *request.headers_mut() = self.fields.clone();
-        if let Some(protocol) = self.pseudo(":protocol") {
-            request.extensions_mut().insert(Protocol::from(std::str::from_utf8(protocol).ok()?));
-        }
-        Some(request.into_parts().0)
+    fn values(&self, name: &str) -> Vec<&'a [u8]> {
+        let own = self.fields.iter().filter(|(known, _)| *known == name.as_bytes());
+        own.map(|(_, value)| *value).collect()
     }
 
     fn response(&self) -> Option<Response<()>> {
         let mut response = Response::new(());
         *response.status_mut() = StatusCode::from_bytes(self.pseudo(":status")?).ok()?;
-        *response.headers_mut() = self.fields.clone();
+        for (name, value) in &self.fields {
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+                response.headers_mut().append(name, value);
+            }
+        }
         Some(response)
     }
 }
 
-fn check_request(parts: &request::Parts, has_body: bool) {
-    let mut bytes = Vec::new();
-    heads::write_request(&mut bytes, parts, has_body);
+fn check_request(lines: &Lines<'_>) {
+    let (mut bytes, mut scratch) = (Vec::new(), HeadScratch::default());
+    let mut writer = RequestWriter::new(&mut bytes, &mut scratch);
+    for (name, value) in lines.pseudo.iter().chain(&lines.fields) {
+        writer.field(name, value);
+    }
+    let Ok(known) = writer.finish(lines.has_body) else { return };
+    if known.is_over_size {
+        return;
+    }
     assert_is_one_head(&bytes);
     let plain = PlainHead::read(&bytes);
     plain.assert_fields_are_clean();
     let mut header_buffer = HeaderBuffer::new();
     let Ok(head) = parse_request(&bytes, &mut header_buffer) else { return };
-    let is_websocket = websocket::is_websocket(parts);
-    assert_eq!(head.method, if is_websocket { "GET" } else { parts.method.as_str() });
-    assert_eq!(Some(head.path), parts.uri.path_and_query().map(PathAndQuery::as_str), "another target");
+    let RequestHead { content_length, announces_trailers, is_websocket, is_head, .. } = known;
+    let method = lines.pseudo(":method").expect("a method");
+    assert_eq!(head.method.as_bytes(), if is_websocket { b"GET" } else { method });
+    assert_eq!(Some(head.path.as_bytes()), lines.pseudo(":path"), "another target");
     assert!(!head.absolute, "a target of another form");
-    let authority = parts.uri.authority().map(Authority::as_str);
-    // A host in Unicode is one spelling of a host (`Authority`); `to_str` returns ASCII only.
-    let host_field = || parts.headers.get("host").and_then(|host| std::str::from_utf8(host.as_bytes()).ok());
-    let host = authority.or_else(host_field);
-    assert_eq!(host, Some(head.host), "another host");
-    assert_eq!(head.meta.is_websocket, is_websocket, "another protocol");
-    let stated = heads::length(&parts.headers);
-    let body = match (plain.framing(), has_body) {
+    let host = lines.pseudo(":authority").or_else(|| lines.values("host").first().copied());
+    assert_eq!(host, Some(head.host.as_bytes()), "another host");
+    assert_eq!((head.meta.is_websocket, head.meta.is_head), (is_websocket, is_head), "another request");
+    let body = match (plain.framing(), lines.has_body) {
         (PlainFraming::Chunked, true) => BodyKind::Chunked,
         (PlainFraming::Chunked, false) => panic!("a body out of nowhere"),
-        (_, true) if !is_websocket => BodyKind::Length(stated.expect("a body with a length or in chunks")),
+        (_, true) if !is_websocket => {
+            assert!(!announces_trailers, "trailers without chunks");
+            BodyKind::Length(content_length.expect("a body with a length or in chunks"))
+        }
         (PlainFraming::Length(length), _) => BodyKind::Length(length),
         (PlainFraming::Unstated, _) => BodyKind::Length(0),
     };
     assert_eq!(head.meta.body, body, "another body");
-    assert_same_fields(&parts.headers, &plain);
-    let crumbs: Vec<_> = parts.headers.get_all("cookie").iter().map(HeaderValue::as_bytes).collect();
+    assert_same_fields(lines.fields.iter().copied(), &plain);
+    let crumbs = lines.values("cookie");
     let cookie = (!crumbs.is_empty()).then(|| crumbs.join(&b"; "[..]).trim_ascii().to_vec());
     assert_eq!(plain.values("cookie"), cookie.iter().map(Vec::as_slice).collect::<Vec<_>>(), "other cookies");
 }
@@ -140,7 +127,10 @@ fn check_response(response: &Response<()>, has_body: bool, to_head: bool) {
     let mut header_buffer = HeaderBuffer::new();
     let Ok(parsed) = parse_response(head, &mut header_buffer, to_head, MAX_RESPONSE_FIELDS) else { return };
     assert_eq!(parsed.status, response.status().as_u16());
-    assert_same_fields(response.headers(), &plain);
+    assert_same_fields(
+        response.headers().iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())),
+        &plain,
+    );
     match parsed.framing {
         Framing::Chunked(_) => assert_eq!(body, if has_body { &b""[..] } else { b"0\r\n\r\n" }),
         Framing::Length(length) => {
@@ -157,9 +147,8 @@ fn check_response(response: &Response<()>, has_body: bool, to_head: bool) {
 
 /// The fields are the same, but for those that the versions express in their own way. Fields of the same name keep their
 /// order.
-fn assert_same_fields(map: &HeaderMap, head: &PlainHead<'_>) {
+fn assert_same_fields<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])>, head: &PlainHead<'_>) {
     let is_same = |name: &[u8]| !TRANSLATED.iter().any(|known| name == known.as_bytes());
-    let fields = map.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
     let expected: Vec<_> = fields.filter(|(name, _)| is_same(name)).collect();
     let found: Vec<_> = head.fields.iter().copied().filter(|(name, _)| is_same(name)).collect();
     assert_eq!(found, expected, "other fields");

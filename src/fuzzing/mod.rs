@@ -8,6 +8,7 @@
 //! chunked_body    chunked coding
 //! http2_body      bodies sent by HTTP/2 streams
 //! http2_heads     heads of HTTP/2 streams as heads of HTTP/1.1
+//! http2_connection  the frames of a caller's HTTP/2 connection
 //! response_urls   URLs in the fields of a response
 //! token_response  the answer of a token endpoint
 //! configuration   the configuration file
@@ -42,6 +43,7 @@ mod field_value;
 mod forwarded_head;
 mod host_readings;
 mod http2_body;
+mod http2_connection;
 mod http2_heads;
 mod manifest;
 mod path_readings;
@@ -66,6 +68,7 @@ pub use chunked_body::chunked_body;
 pub use configuration::configuration;
 pub use field_value::field_value;
 pub use http2_body::http2_body;
+pub use http2_connection::http2_connection;
 pub use http2_heads::http2_heads;
 pub use manifest::manifest;
 pub use request_head::request_head;

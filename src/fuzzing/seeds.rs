@@ -9,7 +9,7 @@ use fastrand::Rng;
 /// A property, for any input.
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 17] = [
+const TARGETS: [(&str, Property); 18] = [
     ("admission_review", super::admission_review),
     ("caller_certificate", super::caller_certificate),
     ("caller_credential", super::caller_credential),
@@ -18,6 +18,7 @@ const TARGETS: [(&str, Property); 17] = [
     ("configuration", super::configuration),
     ("field_value", super::field_value),
     ("http2_body", super::http2_body),
+    ("http2_connection", super::http2_connection),
     ("http2_heads", super::http2_heads),
     ("manifest", super::manifest),
     ("request_head", super::request_head),

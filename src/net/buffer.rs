@@ -110,6 +110,15 @@ impl Buffer {
         &mut self.data
     }
 
+    /// Appends bytes, also if some were consumed. Nothing must be retained.
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        if self.start > 0 && self.data.len() + bytes.len() > self.data.capacity() {
+            self.data.drain(..self.start);
+            self.start = 0;
+        }
+        self.data.extend_from_slice(bytes);
+    }
+
     /// Says that what was appended so far holds a secret. A buffer to which a secret was written is not read into.
     pub(crate) fn mark_secret(&mut self) {
         self.secret = self.data.len();
@@ -213,6 +222,20 @@ mod tests {
             }
             assert!(buffer.data.capacity() <= 2 * READ_SIZE);
         }
+    }
+
+    #[test]
+    fn appended_bytes_take_the_room_of_consumed_ones() {
+        let mut buffer = Buffer::acquire();
+        buffer.append(b"first");
+        for round in 0..1000_u32 {
+            buffer.append(&[round.to_le_bytes()[0]; 1000]);
+            buffer.consume(1000);
+        }
+        assert_eq!(
+            (buffer.filled(), buffer.data.capacity()),
+            (&[231; 5][..], Buffer::acquire().data.capacity())
+        );
     }
 
     #[test]

@@ -25,6 +25,11 @@ impl Coding {
         *self == Self::NONE
     }
 
+    /// Whether the bytes are chunks.
+    pub fn is_chunked(&self) -> bool {
+        matches!(self, Self::Chunked(_))
+    }
+
     /// Chunked coding, before its first chunk.
     pub fn chunked() -> Self {
         Self::Chunked(ChunkedParser { state: ChunkedState::SizeLine, line: Vec::new() })

@@ -1,85 +1,24 @@
-//! Translates heads: the fields of an HTTP/2 stream to the bytes of an HTTP/1.1 head, and back.
+//! Translates the heads of a stream to an upstream: the fields of HTTP/2 to the bytes of an HTTP/1.1 head, and back.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io;
+use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, COOKIE, SEC_WEBSOCKET_KEY, TRAILER};
+use http::header::{CONTENT_LENGTH, TRAILER};
 use http::uri::{Authority, Scheme};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request,
-};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
 use memchr::memmem;
 
 use super::coding::{Coding, malformed};
-use super::websocket;
 use crate::proto::fields::HeaderClass;
 
 /// Number of fields that are parsed on the stack: those of a request that the data plane passes on, and some that
 /// it writes itself.
 const MAX_FIELDS: usize = 160;
-
-/// Writes the head of a request. `has_body`: the stream continues after the head. A request for a WebSocket
-/// (RFC 8441) is written as the `GET` that requests one in HTTP/1.1.
-///
-/// What the two versions express in different ways is written in the way of HTTP/1.1. A contradiction
-/// (`:authority` and `Host`, several lengths) is written unchanged, so that the HTTP/1.1 parser rejects it
-/// like any other.
-pub fn write_request(out: &mut Vec<u8>, parts: &request::Parts, has_body: bool) {
-    let is_websocket = websocket::is_websocket(parts);
-    let method = if is_websocket { &Method::GET } else { &parts.method };
-    let target = match parts.uri.path_and_query() {
-        // A target without a route: a tunnel through a stream is not supported.
-        _ if *method == Method::CONNECT => "*",
-        None => "/",
-        Some(target) => target.as_str(),
-    };
-    put(out, &[method.as_str().as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1\r\n"]);
-    let has_length = parts.headers.contains_key(CONTENT_LENGTH);
-    let in_chunks = !has_length || parts.headers.contains_key(TRAILER);
-    let authority = parts.uri.authority().map(|authority| authority.as_str().as_bytes());
-    if let Some(authority) = authority {
-        put(out, &[b"host: ", authority, b"\r\n"]);
-    }
-    for (name, value) in &parts.headers {
-        let value = value.as_bytes();
-        match HeaderClass::of(name.as_str()) {
-            HeaderClass::Host if authority.is_some_and(|authority| authority.eq_ignore_ascii_case(value)) => {
-            }
-            HeaderClass::ContentLength if has_body && in_chunks => {}
-            HeaderClass::Connection
-            | HeaderClass::TransferEncoding
-            | HeaderClass::Upgrade
-            | HeaderClass::Cookie => {}
-            _ if is_websocket && *name == SEC_WEBSOCKET_KEY => {}
-            _ => put(out, &[name.as_str().as_bytes(), b": ", value, b"\r\n"]),
-        }
-    }
-    put_cookie(out, &parts.headers);
-    if is_websocket {
-        websocket::write_upgrade_fields(out);
-    } else if has_body && in_chunks {
-        put(out, &[b"transfer-encoding: chunked\r\n"]);
-    }
-    // RFC 9110 §8.6: some servers require a length for these methods.
-    if !has_body && !has_length && matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
-        put(out, &[b"content-length: 0\r\n"]);
-    }
-    put(out, &[b"\r\n"]);
-}
-
-/// Writes the parts of a split cookie as one field (RFC 9113 §8.2.3).
-fn put_cookie(out: &mut Vec<u8>, fields: &HeaderMap) {
-    let mut separator: &[u8] = b"cookie: ";
-    for crumb in fields.get_all(COOKIE) {
-        put(out, &[separator, crumb.as_bytes()]);
-        separator = b"; ";
-    }
-    if separator == b"; " {
-        put(out, &[b"\r\n"]);
-    }
-}
+/// Number of trailers that are parsed on the stack. gRPC has two or three.
+const MAX_FEW_TRAILERS: usize = 8;
 
 /// Writes the head of a response, and the end of its body if the stream ends with the head.
 ///
@@ -118,41 +57,13 @@ pub fn length(fields: &HeaderMap) -> Option<u64> {
 }
 
 /// A parsed HTTP/1.1 head: the message for a HEADERS frame, and the coding of the body that follows.
-pub struct Head<T> {
+pub struct Head {
     /// The head without the fields of an HTTP/1.1 connection.
-    pub message: T,
+    pub message: Request<()>,
     /// The coding of the bytes that follow the head.
     pub coding: Coding,
     /// The number of bytes of the head.
     pub length: usize,
-}
-
-/// Reads the response head at the front of `bytes`, as the data plane has written it. `to_head`: the response
-/// is to a `HEAD` request.
-pub fn read_response(bytes: &[u8], to_head: bool) -> io::Result<Head<Response<()>>> {
-    let length = memmem::find(bytes, b"\r\n\r\n").ok_or_else(|| malformed("a head in pieces"))? + 4;
-    let mut header_buffer = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut large_header_buffer;
-    let mut parsed = httparse::Response::new(&mut header_buffer);
-    let mut outcome = parsed.parse(&bytes[..length]);
-    if outcome == Err(httparse::Error::TooManyHeaders) {
-        let lines = memchr::memchr_iter(b'\n', &bytes[..length]).count();
-        large_header_buffer = vec![httparse::EMPTY_HEADER; lines];
-        parsed = httparse::Response::new(&mut large_header_buffer);
-        outcome = parsed.parse(&bytes[..length]);
-    }
-    match outcome {
-        Ok(httparse::Status::Complete(read)) if read == length => {}
-        _ => return Err(malformed("not a head")),
-    }
-    let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
-    let mut message = Response::new(());
-    *message.status_mut() = status.ok_or_else(|| malformed("no status"))?;
-    let mut coding = fields(&bytes[..length], parsed.headers, message.headers_mut(), &[])?;
-    if to_head || matches!(message.status().as_u16(), 100..=199 | 204 | 304) {
-        coding = Coding::NONE;
-    }
-    Ok(Head { message, coding, length })
 }
 
 /// Reads the request head at the front of `bytes`, for a stream of a connection with this scheme.
@@ -161,15 +72,11 @@ pub fn read_response(bytes: &[u8], to_head: bool) -> io::Result<Head<Response<()
 /// 7541 §7.1.3). The `h2` crate (0.4) cannot mark `:path`, which may hold a credential in its query: it sends
 /// it as a literal without indexing, so the path enters no table of this connection, but an intermediary may
 /// index it on the next hop.
-pub fn read_request(
-    bytes: &[u8],
-    scheme: &Scheme,
-    sensitive: &[HeaderName],
-) -> io::Result<Head<Request<()>>> {
+pub fn read_request(bytes: &[u8], scheme: &Scheme, sensitive: &[HeaderName]) -> io::Result<Head> {
     let length = memmem::find(bytes, b"\r\n\r\n").ok_or_else(|| malformed("a head in pieces"))? + 4;
-    let mut header_buffer = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut parsed = httparse::Request::new(&mut header_buffer);
-    match parsed.parse(&bytes[..length]) {
+    let mut header_buffer = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut parsed = httparse::Request::new(&mut []);
+    match parsed.parse_with_uninit_headers(&bytes[..length], &mut header_buffer) {
         Ok(httparse::Status::Complete(read)) if read == length => {}
         _ => return Err(malformed("not a head")),
     }
@@ -253,14 +160,30 @@ fn within<'c>(head: &[u8], copy: &'c [u8], part: &[u8]) -> &'c [u8] {
 }
 
 /// Reads a trailer section, empty line included.
-pub(crate) fn read_trailers(bytes: &[u8]) -> io::Result<HeaderMap> {
-    let mut header_buffer = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut map = HeaderMap::new();
-    match httparse::parse_headers(bytes, &mut header_buffer) {
-        Ok(httparse::Status::Complete((read, parsed))) if read == bytes.len() => {
-            fields(bytes, parsed, &mut map, &[])?;
-            Ok(map)
-        }
+pub(super) fn read_trailers(section: &[u8]) -> io::Result<HeaderMap> {
+    parse_trailers(section, |parsed| {
+        let mut map = HeaderMap::new();
+        fields(section, parsed, &mut map, &[])?;
+        Ok(map)
+    })
+}
+
+/// Gives the fields of a trailer section, empty line included, to `read`.
+pub(crate) fn parse_trailers<T>(
+    section: &[u8],
+    read: impl FnOnce(&[httparse::Header<'_>]) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut few = [httparse::EMPTY_HEADER; MAX_FEW_TRAILERS];
+    let mut many;
+    let lines = memchr::memchr_iter(b'\n', section).count();
+    let header_buffer = if lines <= MAX_FEW_TRAILERS {
+        &mut few[..]
+    } else {
+        many = vec![httparse::EMPTY_HEADER; lines];
+        &mut many
+    };
+    match httparse::parse_headers(section, header_buffer) {
+        Ok(httparse::Status::Complete((length, parsed))) if length == section.len() => read(parsed),
         _ => Err(malformed("not trailers")),
     }
 }
@@ -273,7 +196,8 @@ pub(crate) fn write_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
     put(out, &[b"\r\n"]);
 }
 
-fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
+/// Appends the parts.
+pub(super) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     for part in parts {
         out.extend_from_slice(part);
     }
@@ -282,52 +206,6 @@ fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn written(request: http::request::Builder, has_body: bool) -> String {
-        let mut out = Vec::new();
-        write_request(&mut out, &request.body(()).unwrap().into_parts().0, has_body);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn write_request_translates_to_http1() {
-        let request = Request::post("http://sidekey:8080/crm/x?y=1")
-            .header("x-one", "1")
-            .header("cookie", "a=1")
-            .header("te", "trailers")
-            .header("cookie", "b=2");
-        assert_eq!(
-            written(request, true),
-            "POST /crm/x?y=1 HTTP/1.1\r\nhost: sidekey:8080\r\nx-one: 1\r\nte: trailers\r\n\
-             cookie: a=1; b=2\r\ntransfer-encoding: chunked\r\n\r\n"
-        );
-        let sized = Request::put("http://h/").header("content-length", "5").header("host", "H");
-        assert_eq!(written(sized, true), "PUT / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\n");
-        assert!(written(Request::post("http://h/"), false).ends_with("\r\ncontent-length: 0\r\n\r\n"));
-        assert_eq!(written(Request::get("http://h"), false), "GET / HTTP/1.1\r\nhost: h\r\n\r\n");
-    }
-
-    #[test]
-    fn write_request_keeps_contradictions() {
-        let two = Request::get("http://h/").header("host", "other");
-        assert_eq!(written(two, false), "GET / HTTP/1.1\r\nhost: h\r\nhost: other\r\n\r\n");
-        assert_eq!(written(Request::get("/"), false), "GET / HTTP/1.1\r\n\r\n");
-        assert_eq!(written(Request::connect("h:443"), true).lines().next(), Some("CONNECT * HTTP/1.1"));
-    }
-
-    #[test]
-    fn read_response_drops_connection_fields() {
-        let bytes = b"HTTP/1.1 200 OK\r\nX-A: 1\r\nx-empty:\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\
-                      Connection: close\r\nKeep-Alive: 5\r\nTransfer-Encoding: chunked\r\n\r\nrest";
-        let head = read_response(bytes, false).unwrap();
-        assert_eq!((head.length, head.coding), (bytes.len() - 4, Coding::chunked()));
-        let fields: Vec<_> =
-            head.message.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        assert_eq!(
-            fields,
-            [("x-a", &b"1"[..]), ("x-empty", b""), ("set-cookie", b"a"), ("set-cookie", b"b")]
-        );
-    }
 
     #[test]
     fn read_request_restores_target_and_fields() {
@@ -369,18 +247,5 @@ mod tests {
         assert_eq!(written(Response::builder().status(299), false, false), format!("{chunked}0\r\n\r\n"));
         let announced = written(sized().header("trailer", "x-sum"), true, false);
         assert_eq!(announced, "HTTP/1.1 200 OK\r\ntrailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n");
-    }
-
-    #[test]
-    fn read_response_coding_depends_on_status_and_method() {
-        let coding = |line: &str, to_head| {
-            let bytes = format!("HTTP/1.1 {line}\r\nContent-Length: 7\r\n\r\n");
-            read_response(bytes.as_bytes(), to_head).unwrap().coding
-        };
-        assert_eq!(coding("200 OK", false), Coding::Length(7));
-        assert_eq!(coding("200 OK", true), Coding::NONE);
-        assert_eq!(coding("304 Not Modified", false), Coding::NONE);
-        assert_eq!(coding("103 Early Hints", false), Coding::NONE);
-        assert!(read_response(b"HTTP/1.1 200 OK\r\n", false).is_err());
     }
 }

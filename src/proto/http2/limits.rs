@@ -1,12 +1,10 @@
 //! Limits on HTTP/2 connections, the same toward callers and toward upstreams.
 //!
-//! Every limit is set, so that none depends on a default of the `h2` crate. Floods of CONTINUATION frames,
-//! resets and small frames end a connection by limits that the crate derives from these. Floods of pings, settings and empty frames of
-//! a caller are found by the [`Inspector`](super::Inspector).
+//! Every limit is set, so that none depends on a default of the `h2` crate.
 
 use std::time::Duration;
 
-use h2::{client, server};
+use h2::client;
 
 /// Bytes that the peer may send by one stream before they are read.
 pub const STREAM_WINDOW: u32 = 256 * 1024;
@@ -31,36 +29,22 @@ pub const RESET_MEMORY: Duration = Duration::from_secs(5);
 /// Size of HPACK's dynamic table (RFC 7541 §4.2): the default of HTTP/2.
 pub const HEADER_TABLE_SIZE: u32 = 4096;
 
-/// The two builders have the same methods, and no trait for them.
-macro_rules! set_limits {
-    ($builder:ident) => {
-        $builder
-            .initial_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_frame_size(MAX_FRAME)
-            .header_table_size(HEADER_TABLE_SIZE)
-            .max_send_buffer_size(SEND_BUFFER)
-            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-            .max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
-            .max_concurrent_reset_streams(REMEMBERED_RESETS)
-            .reset_stream_duration(RESET_MEMORY)
-    };
-}
-
 /// A builder of connections to an upstream, whose heads have at most the size `max_head`, counted as
 /// [`MAX_HEAD`] is. Until the upstream's settings have arrived, no stream may be opened.
 pub fn client_builder(max_head: u32) -> client::Builder {
     let mut builder = client::Builder::new();
-    set_limits!(builder).max_header_list_size(max_head).enable_push(false).initial_max_send_streams(0);
     builder
-}
-
-/// A builder of connections from callers, with `max_streams` requests at a time, and WebSocket (RFC 8441).
-pub fn server_builder(max_streams: u32) -> server::Builder {
-    let mut builder = server::Builder::new();
-    set_limits!(builder)
-        .max_header_list_size(MAX_HEAD)
-        .max_concurrent_streams(max_streams)
-        .enable_connect_protocol();
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(MAX_FRAME)
+        .header_table_size(HEADER_TABLE_SIZE)
+        .max_send_buffer_size(SEND_BUFFER)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(Some(MAX_LOCAL_RESETS))
+        .max_concurrent_reset_streams(REMEMBERED_RESETS)
+        .reset_stream_duration(RESET_MEMORY)
+        .max_header_list_size(max_head)
+        .enable_push(false)
+        .initial_max_send_streams(0);
     builder
 }

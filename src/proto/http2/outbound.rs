@@ -4,28 +4,41 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::{Reason, SendStream};
+use h2::SendStream;
 
 use super::coding::{ChunkedState, Coding, malformed};
 use super::heads;
 
-/// The sending side of a stream, behind a head that has been sent.
+/// Where the content of a body goes: a stream.
+pub trait BodySink {
+    /// Sends as much as the peer's windows allow, and returns its length. `is_last`: nothing follows the last of it.
+    fn poll_send(&mut self, cx: &mut Context<'_>, content: &[u8], is_last: bool) -> Poll<io::Result<usize>>;
+
+    /// Ends the stream with a trailer section, empty line included.
+    fn send_trailers(&mut self, section: &[u8]) -> io::Result<()>;
+}
+
+/// Turns the bytes of a body, behind a head that was sent, to content and trailers.
 pub struct OutboundBody {
-    stream: SendStream<Bytes>,
     coding: Coding,
 }
 
 impl OutboundBody {
     /// `coding` is that of the bytes that will be written.
-    pub fn new(stream: SendStream<Bytes>, coding: Coding) -> Self {
-        Self { stream, coding }
+    pub fn new(coding: Coding) -> Self {
+        Self { coding }
     }
 
     /// Sends as much of a body as the peer's flow-control window allows; returns the number of bytes used.
-    pub fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub fn poll_write(
+        &mut self,
+        sink: &mut impl BodySink,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let mut used = 0;
         while used < bytes.len() {
-            match self.step(cx, &bytes[used..]) {
+            match self.step(sink, cx, &bytes[used..]) {
                 Poll::Ready(Ok(count)) => used += count,
                 Poll::Pending if used > 0 => break,
                 other => return other,
@@ -34,36 +47,31 @@ impl OutboundBody {
         Poll::Ready(Ok(used))
     }
 
-    /// The reason for which the peer has reset the stream; pending until it does.
-    pub fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reason, h2::Error>> {
-        self.stream.poll_reset(cx)
-    }
-
     /// Ends a body whose coding does not say where it ends ([`Coding::Raw`]).
-    pub fn finish(&mut self) -> io::Result<()> {
+    pub fn finish(&mut self, sink: &mut impl BodySink, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.coding == Coding::Raw {
+            ready!(sink.poll_send(cx, &[], true))?;
             self.coding = Coding::NONE;
-            self.stream.send_data(Bytes::new(), true).map_err(io::Error::other)?;
         }
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 
-    /// Resets the stream.
-    pub fn reset(&mut self, reason: Reason) {
-        self.stream.send_reset(reason);
-    }
-
-    fn step(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn step(
+        &mut self,
+        sink: &mut impl BodySink,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let chunked = match &mut self.coding {
             Coding::Length(0) => return Poll::Ready(Err(malformed("bytes after its end"))),
             Coding::Length(left) => {
                 let offered = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 let whole = offered as u64 == *left;
-                let count = ready!(send(&mut self.stream, cx, &bytes[..offered], whole))?;
+                let count = ready!(sink.poll_send(cx, &bytes[..offered], whole))?;
                 *left -= count as u64;
                 return Poll::Ready(Ok(count));
             }
-            Coding::Raw => return send(&mut self.stream, cx, bytes, false),
+            Coding::Raw => return sink.poll_send(cx, bytes, false),
             Coding::Chunked(chunked) => chunked,
         };
         Poll::Ready(match chunked.state {
@@ -80,7 +88,7 @@ impl OutboundBody {
                 let offered = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
                 // The last chunk and the end of the body are often in one write, and so fit into one frame.
                 let whole = offered as u64 == left && &bytes[offered..] == b"\r\n0\r\n\r\n";
-                let count = ready!(send(&mut self.stream, cx, &bytes[..offered], whole))?;
+                let count = ready!(sink.poll_send(cx, &bytes[..offered], whole))?;
                 if whole && count == offered {
                     chunked.state = ChunkedState::Done;
                     return Poll::Ready(Ok(bytes.len()));
@@ -98,11 +106,10 @@ impl OutboundBody {
             ChunkedState::Trailers => {
                 let (count, whole) = chunked.take_line(bytes)?;
                 if whole && (chunked.line == b"\r\n" || chunked.line.ends_with(b"\r\n\r\n")) {
-                    let trailers = heads::read_trailers(&chunked.line)?;
-                    if trailers.is_empty() {
-                        self.stream.send_data(Bytes::new(), true).map_err(io::Error::other)?;
+                    if chunked.line == b"\r\n" {
+                        ready!(sink.poll_send(cx, &[], true))?;
                     } else {
-                        self.stream.send_trailers(trailers).map_err(io::Error::other)?;
+                        sink.send_trailers(&chunked.line)?;
                     }
                     chunked.line = Vec::new();
                     chunked.state = ChunkedState::Done;
@@ -114,29 +121,29 @@ impl OutboundBody {
     }
 }
 
-/// Sends as much of `bytes` as the peer's window allows. `last`: nothing follows the last of them.
-fn send(
-    stream: &mut SendStream<Bytes>,
-    cx: &mut Context<'_>,
-    bytes: &[u8],
-    last: bool,
-) -> Poll<io::Result<usize>> {
-    let mut capacity = stream.capacity();
-    if capacity < bytes.len() {
-        stream.reserve_capacity(bytes.len());
-        capacity = stream.capacity();
+impl BodySink for SendStream<Bytes> {
+    fn poll_send(&mut self, cx: &mut Context<'_>, content: &[u8], is_last: bool) -> Poll<io::Result<usize>> {
+        let mut capacity = self.capacity();
+        if capacity < content.len() {
+            self.reserve_capacity(content.len());
+            capacity = self.capacity();
+        }
+        while capacity == 0 && !content.is_empty() {
+            capacity = match ready!(self.poll_capacity(cx)) {
+                Some(Ok(capacity)) => capacity,
+                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
+                None => return Poll::Ready(Err(ended(self, cx))),
+            };
+        }
+        let count = capacity.min(content.len());
+        let data = Bytes::copy_from_slice(&content[..count]);
+        self.send_data(data, is_last && count == content.len()).map_err(io::Error::other)?;
+        Poll::Ready(Ok(count))
     }
-    while capacity == 0 {
-        capacity = match ready!(stream.poll_capacity(cx)) {
-            Some(Ok(capacity)) => capacity,
-            Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
-            None => return Poll::Ready(Err(ended(stream, cx))),
-        };
+
+    fn send_trailers(&mut self, section: &[u8]) -> io::Result<()> {
+        Self::send_trailers(self, heads::read_trailers(section)?).map_err(io::Error::other)
     }
-    let count = capacity.min(bytes.len());
-    let data = Bytes::copy_from_slice(&bytes[..count]);
-    stream.send_data(data, last && count == bytes.len()).map_err(io::Error::other)?;
-    Poll::Ready(Ok(count))
 }
 
 /// The error of a stream that accepts no more data.

@@ -8,9 +8,6 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use h2::ext::Protocol;
-use http::header::SEC_WEBSOCKET_ACCEPT;
-use http::{Method, Response, StatusCode, request};
 use memchr::memmem;
 use ring::digest;
 
@@ -20,12 +17,6 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const UPGRADE_FIELDS: &[u8] = b"connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: ";
 /// The length of a key: 16 bytes in Base64.
 const KEY_LENGTH: usize = 24;
-
-/// Whether a stream requests a WebSocket.
-pub fn is_websocket(parts: &request::Parts) -> bool {
-    let protocol = parts.extensions.get::<Protocol>();
-    parts.method == Method::CONNECT && protocol.is_some_and(|protocol| protocol.as_str() == "websocket")
-}
 
 /// Writes the fields of an HTTP/1.1 upgrade request. The key is not a secret: it only has to differ each
 /// time.
@@ -37,18 +28,11 @@ pub(crate) fn write_upgrade_fields(out: &mut Vec<u8>) {
 }
 
 /// The `Sec-WebSocket-Accept` that a server sends if it has read the key in `head`; `None` if `head` has no
-/// key written by [`write_request`](super::heads::write_request).
+/// key written by a [`RequestWriter`](super::request_head::RequestWriter).
 pub fn expected_accept(head: &[u8]) -> Option<String> {
     let at = memmem::find(head, UPGRADE_FIELDS)? + UPGRADE_FIELDS.len();
     let key = head.get(at..at + KEY_LENGTH)?;
     Some(STANDARD.encode(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &[key, GUID].concat())))
-}
-
-/// Translates a 101 response: the status becomes 200, and the accept field is removed, since the caller sent
-/// no key.
-pub fn translate_switching_protocols(response: &mut Response<()>) {
-    *response.status_mut() = StatusCode::OK;
-    response.headers_mut().remove(SEC_WEBSOCKET_ACCEPT);
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The lingering close of a connection whose caller may still be sending.
 
+use std::future::pending;
 use std::io;
 
 use tokio::io::AsyncWriteExt;
@@ -15,7 +16,7 @@ pub(crate) async fn linger(io: &mut impl Io, buffer: &mut Buffer) {
     linger_up_to(usize::MAX, io, buffer).await;
 }
 
-/// Like [`linger`], and discards `limit` bytes at most.
+/// Like [`linger`], and discards `limit` bytes at most. More is not read, and the connection stays open for the rest of the time.
 pub(crate) async fn linger_up_to(limit: usize, io: &mut impl Io, buffer: &mut Buffer) {
     let discard = async {
         io.shutdown().await?;
@@ -26,6 +27,10 @@ pub(crate) async fn linger_up_to(limit: usize, io: &mut impl Io, buffer: &mut Bu
                 0 => break,
                 count => discarded += count,
             }
+        }
+        if discarded >= limit {
+            // What is left unread makes the close a reset. Until then the caller can read what was written.
+            pending::<()>().await;
         }
         io::Result::Ok(())
     };

@@ -83,7 +83,12 @@ async fn serve_protocols(context: &mut ConnectionContext, io: &mut impl Io) {
 }
 
 /// Serves a connection after its `CONNECT`. `read` has the bytes that the caller sent after it.
-async fn serve_connect(context: &mut ConnectionContext, io: &mut impl Io, read: Buffer, target: ConnectTarget) {
+async fn serve_connect(
+    context: &mut ConnectionContext,
+    io: &mut impl Io,
+    read: Buffer,
+    target: ConnectTarget,
+) {
     if connect::confirm(io).await.is_err() {
         return;
     }

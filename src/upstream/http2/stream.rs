@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use h2::Reason;
+use bytes::Bytes;
 use h2::client::ResponseFuture;
+use h2::{Reason, SendStream};
 use http::Method;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -34,6 +35,7 @@ pub struct Stream {
 }
 
 struct Request {
+    sink: SendStream<Bytes>,
     body: OutboundBody,
     response: ResponseFuture,
     is_head: bool,
@@ -62,7 +64,7 @@ impl Stream {
         let is_head = message.method() == Method::HEAD;
         let sent = self.connection.send_request(message, coding.is_done());
         let (response, stream) = sent.map_err(io::Error::other)?;
-        self.request = Some(Request { body: OutboundBody::new(stream, coding), response, is_head });
+        self.request = Some(Request { sink: stream, body: OutboundBody::new(coding), response, is_head });
         Ok(length)
     }
 
@@ -145,11 +147,13 @@ impl AsyncWrite for Stream {
         let this = self.get_mut();
         let head = if this.request.is_none() { this.send_head(bytes)? } else { 0 };
         match &mut this.request {
-            Some(request) if head < bytes.len() => match request.body.poll_write(cx, &bytes[head..]) {
-                Poll::Ready(Ok(count)) => Poll::Ready(Ok(head + count)),
-                Poll::Pending if head > 0 => Poll::Ready(Ok(head)),
-                other => other,
-            },
+            Some(request) if head < bytes.len() => {
+                match request.body.poll_write(&mut request.sink, cx, &bytes[head..]) {
+                    Poll::Ready(Ok(count)) => Poll::Ready(Ok(head + count)),
+                    Poll::Pending if head > 0 => Poll::Ready(Ok(head)),
+                    other => other,
+                }
+            }
             _ => Poll::Ready(Ok(head)),
         }
     }

@@ -7,19 +7,14 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use h2::server::{Connection, SendResponse};
-use h2::{Reason, RecvStream};
-use http::Request;
+use h2::Reason;
 
-use super::inspected_io::Inspected;
+use super::frames_io::{End, FramesIo};
+use super::server::Accepted;
 use super::stream::Stream;
 use crate::net::buffer::Buffer;
-use crate::net::coalescing::Coalescing;
-use crate::proto::http2::{Findings, heads, is_well_formed, limits};
 use crate::proxy::downstream::linger::linger_up_to;
-use crate::proxy::downstream::prefixed_io::Prefixed;
 use crate::proxy::downstream::timeouts::LINGER_TIMEOUT;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::request::exchange;
@@ -39,24 +34,24 @@ const MAX_CONCURRENT_STREAMS: u32 = 128;
 /// Serves the streams of a connection until it ends. `buffer` has the bytes that were read already.
 pub(crate) async fn serve(context: &ConnectionContext, io: &mut impl Io, buffer: Buffer) {
     let mut timer = ReusableTimer::default();
-    let findings = Arc::<Findings>::default();
     let plane = context.plane.clone();
     let _open = plane.track_http2();
-    let inspected = Inspected::new(Prefixed::new(buffer, io), findings.clone());
-    let handshake =
-        limits::server_builder(MAX_CONCURRENT_STREAMS).handshake::<_, Bytes>(Coalescing::new(inspected));
-    // Boxed: the future of a connection keeps the space for what it awaits.
-    let Ok(Ok(mut connection)) = timer.timeout(head_limit(context), Box::pin(handshake)).await else { return };
-    if let Err(error) = run(Arc::new(context.clone()), &mut connection, &findings, &mut timer).await {
-        tracing::debug!("a caller's HTTP/2 connection failed: {error}");
-    }
-    let is_flood = findings.is_flood();
-    if is_flood {
-        tracing::debug!("a caller's HTTP/2 connection ends: too many frames without content");
-    }
-    connection.abrupt_shutdown(if is_flood { Reason::ENHANCE_YOUR_CALM } else { Reason::NO_ERROR });
-    let _ = timer.timeout(LINGER_TIMEOUT, poll_fn(|cx| connection.poll_closed(cx))).await;
-    drop(connection);
+    let mut frames = FramesIo::new(io, buffer, MAX_CONCURRENT_STREAMS);
+    let ended = match timer.timeout(head_limit(context), frames.read_preface()).await {
+        Ok(Ok(())) => run(Arc::new(context.clone()), &mut frames, &mut timer).await,
+        Ok(Err(end)) => Err(end),
+        Err(_) => return,
+    };
+    let reason = match &ended {
+        Ok(()) => Reason::NO_ERROR,
+        Err(end) => {
+            tracing::debug!("a caller's HTTP/2 connection ends: {end}");
+            if let End::Error(reason) = end { *reason } else { Reason::NO_ERROR }
+        }
+    };
+    frames.go_away(reason);
+    let _ = timer.timeout(LINGER_TIMEOUT, poll_fn(|cx| frames.poll_write_out(cx))).await;
+    drop(frames);
     // The caller may be sending still, if only an acknowledgement: a close before it is read would be a reset, which can
     // discard the last frames.
     linger_up_to(MAX_LAST_BYTES, io, &mut Buffer::acquire()).await;
@@ -65,10 +60,9 @@ pub(crate) async fn serve(context: &ConnectionContext, io: &mut impl Io, buffer:
 /// Serves streams until the connection ends, is idle for too long, or has drained.
 async fn run<I: Io>(
     context: Arc<ConnectionContext>,
-    connection: &mut Connection<Coalescing<Inspected<Prefixed<'_, I>>>, Bytes>,
-    findings: &Arc<Findings>,
+    frames: &mut FramesIo<'_, I>,
     timer: &mut ReusableTimer,
-) -> Result<(), h2::Error> {
+) -> Result<(), End> {
     let mut streams = FuturesUnordered::new();
     // The timers of streams that have ended, for the next ones.
     let mut unused_timers = Vec::new();
@@ -78,49 +72,59 @@ async fn run<I: Io>(
     // Counts as in flight until the last responses of a draining connection were written.
     let mut last_responses = None;
     poll_fn(|cx| {
-        if findings.is_flood() {
-            return Poll::Ready(Ok(()));
-        }
-        if !is_draining && (findings.has_malformed() || draining.as_mut().poll(cx).is_ready()) {
-            is_draining = true;
-            last_responses = (!streams.is_empty()).then(|| context.plane.track());
-            connection.graceful_shutdown();
-        }
-        // Also writes all frames that the streams have queued since the last call.
-        while let Poll::Ready(accepted) = connection.poll_accept(cx) {
-            match accepted {
-                Some(Ok((request, respond))) => {
-                    if let Some(renewed) = current.with_current_snapshot() {
-                        current = Arc::new(renewed);
-                    }
-                    if let Some(begun) = begin(&current, request, respond, findings) {
+        loop {
+            if !is_draining && draining.as_mut().poll(cx).is_ready() {
+                is_draining = true;
+                last_responses = (!streams.is_empty()).then(|| context.plane.track());
+                frames.begin_drain();
+            }
+            frames.begin_turn();
+            let received = match frames.poll_receive(cx) {
+                Poll::Ready(Err(end)) => return Poll::Ready(Err(end)),
+                Poll::Ready(Ok(())) => true,
+                Poll::Pending => false,
+            };
+            while let Some(accepted) = frames.next_accepted() {
+                if let Some(renewed) = current.with_current_snapshot() {
+                    current = Arc::new(renewed);
+                }
+                match accepted {
+                    Accepted::Rejected(why) => record_rejection(&current, why),
+                    Accepted::Request { stream, buffer, head, has_body } => {
+                        let begun = Begun {
+                            stream: Stream::new(stream, &head, has_body),
+                            buffer,
+                            must_be_empty: has_body && head.content_length == Some(0),
+                        };
                         let timer = unused_timers.pop().unwrap_or_default();
                         streams.push(serve_stream(current.clone(), begun, timer));
                     }
                 }
-                Some(Err(error)) => return Poll::Ready(Err(error)),
-                None => return Poll::Ready(Ok(())),
             }
-        }
-        loop {
-            match streams.poll_next_unpin(cx) {
-                Poll::Ready(Some(mut timer)) => {
-                    timer.release_task();
-                    unused_timers.push(timer);
+            let is_idle = loop {
+                match streams.poll_next_unpin(cx) {
+                    Poll::Ready(Some(mut timer)) => {
+                        ReusableTimer::release_task(&mut timer);
+                        unused_timers.push(timer);
+                    }
+                    Poll::Ready(None) => break true,
+                    Poll::Pending => break false,
                 }
-                Poll::Ready(None) => {
-                    let limit = if is_draining {
-                        LINGER_TIMEOUT
-                    } else {
-                        current.snapshot().downstream_timeouts.keep_alive
-                    };
-                    return timer.poll_elapsed(limit, cx).map(Ok);
-                }
-                Poll::Pending => {
-                    timer.reset();
-                    return Poll::Pending;
-                }
+            };
+            let written = frames.poll_write_out(cx)?;
+            if received || frames.is_turn_due() || frames.can_receive_again() {
+                continue;
             }
+            if !is_idle {
+                timer.reset();
+                return Poll::Pending;
+            }
+            if frames.is_drained() && written.is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            let limit =
+                if is_draining { LINGER_TIMEOUT } else { current.snapshot().downstream_timeouts.keep_alive };
+            return timer.poll_elapsed(limit, cx).map(Ok);
         }
     })
     .await
@@ -135,27 +139,6 @@ struct Begun {
     must_be_empty: bool,
 }
 
-/// Translates the head of a request; `None` if the stream was reset.
-fn begin(
-    context: &ConnectionContext,
-    request: Request<RecvStream>,
-    mut respond: SendResponse<Bytes>,
-    findings: &Arc<Findings>,
-) -> Option<Begun> {
-    let (parts, body) = request.into_parts();
-    let malformed = || (!is_well_formed(&parts)).then_some(Reason::PROTOCOL_ERROR);
-    if let Some(reason) = findings.rejection(respond.stream_id().as_u32()).or_else(malformed) {
-        record_rejection(context, reason);
-        respond.send_reset(reason);
-        return None;
-    }
-    let has_body = !body.is_end_stream();
-    let mut buffer = Buffer::acquire();
-    heads::write_request(buffer.bytes_mut(), &parts, has_body);
-    let must_be_empty = has_body && heads::length(&parts.headers) == Some(0);
-    Some(Begun { stream: Stream::new(&parts, body, respond, findings.clone()), buffer, must_be_empty })
-}
-
 /// Serves one stream; returns its timer.
 async fn serve_stream(
     context: Arc<ConnectionContext>,
@@ -168,7 +151,7 @@ async fn serve_stream(
     if *must_be_empty
         && !matches!(timer.timeout(head_limit(&context), Box::pin(stream.is_empty())).await, Ok(true))
     {
-        record_rejection(&context, Reason::PROTOCOL_ERROR);
+        record_rejection(&context, "it does not end without content, though its length is 0");
         stream.reset(Reason::PROTOCOL_ERROR);
         return timer;
     }
@@ -179,16 +162,11 @@ async fn serve_stream(
     }
     match exchange::run(&context, stream, buffer, length, true, &mut timer).await {
         Disposition::KeepAlive => {}
-        // The `h2` crate resets a stream with NO_ERROR if its response is complete and its request is not
-        // (RFC 9113 §8.1).
+        // A stream whose response is complete and whose request is not is reset with NO_ERROR (RFC 9113 §8.1).
         Disposition::LingeringClose | Disposition::Close => {
             let _ = timer.timeout(LINGER_TIMEOUT, stream.linger()).await;
         }
-        Disposition::Abort(error) => {
-            // A reset drops queued frames, so those are written first.
-            tokio::task::yield_now().await;
-            stream.reset(reset_reason(&error));
-        }
+        Disposition::Abort(error) => stream.reset(reset_reason(&error)),
     }
     timer
 }
@@ -197,10 +175,10 @@ fn head_limit(context: &ConnectionContext) -> Duration {
     context.snapshot().downstream_timeouts.head
 }
 
-/// Records that the stream of a request is reset, which is malformed (RFC 9113 §8.1.1) or not processed.
-fn record_rejection(context: &ConnectionContext, reason: Reason) {
+/// Records that a request gets no response of its own: it is malformed (RFC 9113 §8.1.1), or its head is too large.
+fn record_rejection(context: &ConnectionContext, why: &str) {
     context.plane.metrics.error("", ErrorReason::BadRequest.as_str());
-    tracing::debug!("a request in HTTP/2 is rejected: {reason}");
+    tracing::debug!("a request in HTTP/2 is rejected: {why}");
 }
 
 /// The error code for a response that is aborted (RFC 9113 §7).

@@ -2,10 +2,17 @@
 //!
 //! Each stream is one request of [`exchange`](crate::proxy::request::exchange). It is read and written as
 //! HTTP/1.1, so that one set of rules holds for both versions.
+//!
+//! ```text
+//! connection  serves a connection until it ends: its requests, its drain, its timeouts
+//! frames_io   reads and writes the frames of a connection
+//! server/     the server's side of HTTP/2: frames, streams and windows
+//! stream      a stream, as the connection of one request
+//! ```
 
 mod connection;
-mod grpc;
-mod inspected_io;
+mod frames_io;
+pub(in crate::proxy) mod server;
 mod stream;
 
 pub(crate) use connection::{PREFACE, serve};

@@ -59,8 +59,32 @@ const TABLES: ([u8; 256], [Group; GROUP_COUNT]) = {
 const SYMBOLS: [u8; 256] = TABLES.0;
 const GROUPS: [Group; GROUP_COUNT] = TABLES.1;
 
-/// Decodes a string, and gives each byte to `sink`; `None` if it is not valid.
-pub(super) fn decode(bytes: &[u8], mut sink: impl FnMut(u8)) -> Option<()> {
+/// For each byte at the front: the symbol whose code is at most that long, and the length of its code; 0 if the code is
+/// longer. Almost all symbols of heads have such codes.
+const SHORT_CODES: [(u8, u8); 256] = {
+    let mut codes = [(0, 0); 256];
+    let mut byte = 0_u32;
+    while byte < 256 {
+        let mut group = 0;
+        while group < GROUP_COUNT && GROUPS[group].length <= 8 {
+            let Group { length, first_code, end, first_symbol } = GROUPS[group];
+            if byte << 24 < end {
+                let symbol = SYMBOLS[first_symbol + ((byte >> (8 - length)) - first_code) as usize];
+                #[expect(clippy::cast_possible_truncation, reason = "at most 8")]
+                {
+                    codes[byte as usize] = (symbol, length as u8);
+                }
+                break;
+            }
+            group += 1;
+        }
+        byte += 1;
+    }
+    codes
+};
+
+/// Appends the decoded string to `out`; `None` if it is not valid.
+pub(super) fn decode(bytes: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let mut unread = bytes.iter();
     // The bits that are not decoded yet, at the left, and their number.
     let (mut window, mut bits) = (0_u64, 0_u32);
@@ -70,11 +94,18 @@ pub(super) fn decode(bytes: &[u8], mut sink: impl FnMut(u8)) -> Option<()> {
             window |= u64::from(byte) << (56 - bits);
             bits += 8;
         }
+        let (symbol, length) = SHORT_CODES[(window >> 56) as usize];
+        if length > 0 && u32::from(length) <= bits {
+            out.push(symbol);
+            window <<= length;
+            bits -= u32::from(length);
+            continue;
+        }
         let top = u32::try_from(window >> 32).unwrap_or_default();
         match GROUPS.iter().find(|group| top < group.end) {
             Some(group) if group.length <= bits => {
                 let offset = (top >> (32 - group.length)) - group.first_code;
-                sink(SYMBOLS[group.first_symbol + offset as usize]);
+                out.push(SYMBOLS[group.first_symbol + offset as usize]);
                 window <<= group.length;
                 bits -= group.length;
             }
@@ -95,7 +126,7 @@ mod tests {
         let bytes: Vec<u8> =
             (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
         let mut text = Vec::new();
-        decode(&bytes, |byte| text.push(byte))?;
+        decode(&bytes, &mut text)?;
         Some(String::from_utf8(text).unwrap())
     }
 

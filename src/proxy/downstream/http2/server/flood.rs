@@ -1,10 +1,12 @@
 //! Floods of frames that have no content and cost an answer or a look: PING, SETTINGS, empty DATA and others (RFC 9113 §10.5,
-//! CVE-2019-9512, CVE-2019-9515, CVE-2019-9518). The `h2` crate ends a connection whose caller does not read the answers. One that does
-//! could go on for ever, and other connections of the worker would wait.
+//! CVE-2019-9512, CVE-2019-9515, CVE-2019-9518). From a caller that does not read the answers nothing more is read. One that does could go
+//! on for ever, and other connections of the worker would wait.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::proto::http2::frame::{FrameHeader, flag, kind};
 
 /// Number of frames without content that are accepted in [`WINDOW`]. Callers that measure the connection send a ping for each round trip
 /// while they receive (grpc-go does), which are some thousands a second on loopback.
@@ -13,13 +15,6 @@ pub(super) const MAX_FRAMES: u32 = 20_000;
 const WINDOW: Duration = Duration::from_secs(1);
 /// Number of frames without content in a row after which other connections come first.
 const LONG_ROW: u32 = 100;
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RESET: u8 = 3;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
 
 /// Counts frames without content.
 pub(super) struct FloodGuard {
@@ -38,11 +33,11 @@ impl Default for FloodGuard {
 
 impl FloodGuard {
     /// Whether a frame makes a flood. The clock is read once in so many frames.
-    pub(super) fn is_flood(&mut self, kind: u8, flags: u8, length: usize) -> bool {
+    pub(super) fn is_flood(&mut self, frame: FrameHeader) -> bool {
         // What ends a stream is once for each. Updates of windows are many where a caller reads much.
-        let has_content = match kind {
-            HEADERS | CONTINUATION | RESET | WINDOW_UPDATE => true,
-            DATA => length > 0 || flags & END_STREAM != 0,
+        let has_content = match frame.kind {
+            kind::HEADERS | kind::CONTINUATION | kind::RST_STREAM | kind::WINDOW_UPDATE => true,
+            kind::DATA => frame.length > 0 || frame.has(flag::END_STREAM),
             _ => false,
         };
         if has_content {
@@ -69,26 +64,31 @@ impl FloodGuard {
 mod tests {
     use super::*;
 
-    const PING: u8 = 6;
+    fn frame(kind: u8, flags: u8, length: usize) -> FrameHeader {
+        FrameHeader { length, kind, flags, stream: 1 }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn flood_is_many_frames_without_content_in_a_short_time() {
         let mut guard = FloodGuard::default();
-        assert!(!(0..10 * MAX_FRAMES).any(|_| guard.is_flood(DATA, END_STREAM, 0)));
-        let mut floods = |kind, length, count: u32| (0..count).any(|_| guard.is_flood(kind, 0, length));
-        for kind in [HEADERS, CONTINUATION, RESET, WINDOW_UPDATE, DATA] {
+        assert!(!(0..10 * MAX_FRAMES).any(|_| guard.is_flood(frame(kind::DATA, flag::END_STREAM, 0))));
+        let mut floods =
+            |kind, length, count: u32| (0..count).any(|_| guard.is_flood(frame(kind, 0, length)));
+        for kind in [kind::HEADERS, kind::CONTINUATION, kind::RST_STREAM, kind::WINDOW_UPDATE, kind::DATA] {
             assert!(!floods(kind, 1, 10 * MAX_FRAMES), "{kind}");
         }
-        assert!(!floods(PING, 8, MAX_FRAMES - 1));
-        assert!(floods(PING, 8, 1));
-        assert!(floods(DATA, 0, MAX_FRAMES) && floods(0xff, 9, MAX_FRAMES));
-        assert!(guard.is_in_long_row() && !guard.is_flood(HEADERS, 0, 1) && !guard.is_in_long_row());
-        let mut floods = |kind, length, count: u32| (0..count).any(|_| guard.is_flood(kind, 0, length));
+        assert!(!floods(kind::PING, 8, MAX_FRAMES - 1));
+        assert!(floods(kind::PING, 8, 1));
+        assert!(floods(kind::DATA, 0, MAX_FRAMES) && floods(0xff, 9, MAX_FRAMES));
+        let headers = frame(kind::HEADERS, 0, 1);
+        assert!(guard.is_in_long_row() && !guard.is_flood(headers) && !guard.is_in_long_row());
+        let mut floods =
+            |kind, length, count: u32| (0..count).any(|_| guard.is_flood(frame(kind, 0, length)));
         // As many, in more time.
         for _ in 0..10 {
-            assert!(!floods(PING, 8, MAX_FRAMES - 1));
+            assert!(!floods(kind::PING, 8, MAX_FRAMES - 1));
             tokio::time::sleep(WINDOW).await;
-            assert!(!floods(PING, 8, 1));
+            assert!(!floods(kind::PING, 8, 1));
         }
     }
 }

@@ -1,0 +1,142 @@
+//! The property of a caller's HTTP/2 connection: whatever frames come, what is sent is whole frames within the caller's windows, what is
+//! kept stays within the limits, and a request that is complete has one head and one body of HTTP/1.1.
+//!
+//! An input is what comes behind the preface. Its first byte decides in how many pieces it comes, and what the streams do.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use parking_lot::Mutex;
+use tokio::io::ReadBuf;
+
+use super::chunked_body::read_plainly;
+use super::plain_head::assert_is_one_head;
+use crate::net::buffer::Buffer;
+use crate::proto::http2::BodySink as _;
+use crate::proto::http2::frame::{FrameHeader, HEADER_LENGTH, kind};
+use crate::proto::http2::limits::{CONNECTION_WINDOW, MAX_FRAME};
+use crate::proto::http2::request_head::RequestHead;
+use crate::proto::http2::response_head::ResponseContext;
+use crate::proxy::fuzzing::{Accepted, Receiver, RequestBody, StreamHandle, Streams};
+
+const MAX_STREAMS: u32 = 4;
+
+/// A request, and what was read of it.
+struct Exchange {
+    stream: StreamHandle,
+    head: RequestHead,
+    body: RequestBody,
+    bytes: Vec<u8>,
+    has_responded: bool,
+}
+
+/// Checks the property on the frames of a caller.
+pub fn http2_connection(input: &[u8]) {
+    let Some((&choice, frames)) = input.split_first() else { return };
+    let streams = Arc::new(Mutex::new(Streams::new(MAX_STREAMS)));
+    let mut receiver = Receiver::default();
+    let (mut exchanges, mut input) = (Vec::new(), Buffer::acquire());
+    let mut content_sent = 0;
+    for piece in frames.chunks(1 + usize::from(choice) * 7) {
+        input.append(piece);
+        let outcome = receiver.receive(&mut input, &mut streams.lock());
+        assert!(
+            input.filled().len() <= HEADER_LENGTH + MAX_FRAME as usize || outcome.is_err(),
+            "a frame is kept"
+        );
+        streams.lock().begin_turn();
+        while let Some(accepted) = receiver.next_accepted(&streams) {
+            let Accepted::Request { stream, buffer, head, has_body } = accepted else { continue };
+            assert_is_one_head(buffer.filled());
+            let body = RequestBody::new(&head, has_body);
+            exchanges.push(Exchange { stream, head, body, bytes: Vec::new(), has_responded: false });
+        }
+        assert!(exchanges.len() <= MAX_STREAMS as usize, "too many streams");
+        exchanges.retain_mut(|exchange| exchange.go_on(choice));
+        if let Some(out) = streams.lock().take_out() {
+            content_sent += assert_is_frames(out.filled());
+        }
+        if outcome.is_err() {
+            break;
+        }
+    }
+    // Nothing that came can open the windows further than to their limit.
+    assert!(content_sent <= input_bound(frames), "more is sent than the windows allow");
+    drop(exchanges);
+    assert!(streams.lock().is_empty(), "a stream is left");
+}
+
+impl Exchange {
+    /// Reads what has come, and responds if the request is complete or the choice says so. Returns whether the stream goes on.
+    fn go_on(&mut self, choice: u8) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut piece = vec![0; 1 + usize::from(choice) * 3];
+        let is_tunnel = self.head.is_websocket;
+        while !self.body.is_done() {
+            let mut buf = ReadBuf::new(&mut piece);
+            match self.body.poll_read(&self.stream, &cx, &mut buf) {
+                Poll::Ready(Ok(())) if buf.filled().is_empty() => {
+                    assert!(is_tunnel, "a body without its end");
+                    break;
+                }
+                Poll::Ready(Ok(())) => self.bytes.extend_from_slice(buf.filled()),
+                Poll::Ready(Err(_)) => return false,
+                Poll::Pending => break,
+            }
+            assert!(self.bytes.len() <= 2 * CONNECTION_WINDOW as usize);
+        }
+        if self.body.is_done() && !is_tunnel {
+            match self.head.content_length.filter(|_| !self.head.announces_trailers) {
+                Some(length) => assert!(self.bytes.is_empty() || self.bytes.len() as u64 == length),
+                None => assert!(self.bytes.is_empty() || read_plainly(&self.bytes).is_some(), "no body"),
+            }
+        } else if choice.is_multiple_of(2) {
+            return true;
+        }
+        if !self.has_responded {
+            if self.stream.poll_room(&cx).is_pending() {
+                return true;
+            }
+            let context = ResponseContext { is_head: self.head.is_head, ..ResponseContext::default() };
+            let response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\r\n";
+            if self.stream.send_head(response, context).is_err() || context.is_head {
+                return false;
+            }
+            self.has_responded = true;
+        }
+        let content = [b'x'; 300];
+        let sent = (&self.stream).poll_send(&mut cx, &content, choice.is_multiple_of(3));
+        match sent {
+            Poll::Pending => true,
+            Poll::Ready(Ok(count)) => count < content.len() && choice.is_multiple_of(3),
+            Poll::Ready(Err(_)) => false,
+        }
+    }
+}
+
+/// Asserts that `bytes` are whole frames, and returns the length of the content in them.
+fn assert_is_frames(mut bytes: &[u8]) -> usize {
+    let mut content = 0;
+    while let Some(header) = FrameHeader::read(bytes) {
+        assert!(header.kind <= kind::CONTINUATION && header.length < 1 << 24);
+        bytes = bytes.get(HEADER_LENGTH + header.length..).expect("a whole frame");
+        if header.kind == kind::DATA {
+            content += header.length;
+        }
+    }
+    assert!(bytes.is_empty(), "a part of a frame is sent");
+    content
+}
+
+/// What the windows can allow: that of the connection at its beginning, and each WINDOW_UPDATE frame of the input.
+fn input_bound(frames: &[u8]) -> usize {
+    let mut bound = 65_535_usize;
+    for window in frames.windows(HEADER_LENGTH + 4) {
+        let header = FrameHeader::read(window).expect("a header");
+        if header.kind == kind::WINDOW_UPDATE && header.length == 4 && header.stream == 0 {
+            let [.., a, b, c, d] = *window else { continue };
+            bound = bound.saturating_add((u32::from_be_bytes([a, b, c, d]) & 0x7fff_ffff) as usize);
+        }
+    }
+    bound
+}

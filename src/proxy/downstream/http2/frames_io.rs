@@ -1,0 +1,187 @@
+//! Reads and writes the frames of a connection. All frames of a turn are written at once.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use h2::Reason;
+use parking_lot::Mutex;
+use tokio::io::ReadBuf;
+
+use super::server::{Accepted, Receiver, Streams};
+use crate::net::buffer::Buffer;
+use crate::proto::http2::frame::PREFACE;
+use crate::proxy::wire::relay::Io;
+
+/// Bytes that are read at once from a caller that sends frames without content: a hundred frames.
+const SMALL_READ: usize = 1024;
+
+/// A caller's connection.
+pub(super) struct FramesIo<'a, I> {
+    io: &'a mut I,
+    receiver: Receiver,
+    /// Shared with the futures of the streams, which the connection's task polls: the lock never waits.
+    streams: Arc<Mutex<Streams>>,
+    /// Bytes that are no whole frame yet. A connection that waits for a frame has no buffer.
+    input: Option<Buffer>,
+    /// Whether the bytes that came with the preface were not looked at yet.
+    is_unread: bool,
+    /// Frames that are being written.
+    writing: Option<Buffer>,
+    is_flush_due: bool,
+    /// Whether nothing was read, because too much was to be written.
+    is_blocked: bool,
+    /// Whether other connections had their turn since the last read.
+    has_paused: bool,
+}
+
+/// Why a connection ends.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum End {
+    #[error("the caller has closed it")]
+    Closed,
+    #[error("{0}")]
+    Error(Reason),
+    #[error("{0}")]
+    Failed(#[from] io::Error),
+}
+
+impl<'a, I: Io> FramesIo<'a, I> {
+    /// `read` has the bytes that were read already, those of the preface first.
+    pub(super) fn new(io: &'a mut I, read: Buffer, max_streams: u32) -> Self {
+        Self {
+            io,
+            receiver: Receiver::default(),
+            streams: Arc::new(Mutex::new(Streams::new(max_streams))),
+            input: Some(read),
+            is_unread: true,
+            writing: None,
+            is_flush_due: false,
+            is_blocked: false,
+            has_paused: false,
+        }
+    }
+
+    /// Reads the preface. The settings of this side are written before.
+    pub(super) async fn read_preface(&mut self) -> Result<(), End> {
+        poll_fn(|cx| {
+            if let Poll::Ready(Err(error)) = self.poll_write_out(cx) {
+                return Poll::Ready(Err(error.into()));
+            }
+            loop {
+                let input = self.input.get_or_insert_with(Buffer::acquire);
+                let known = input.filled().len().min(PREFACE.len());
+                if input.filled()[..known] != PREFACE[..known] {
+                    return Poll::Ready(Err(End::Error(Reason::PROTOCOL_ERROR)));
+                }
+                if known == PREFACE.len() {
+                    input.consume(known);
+                    return Poll::Ready(Ok(()));
+                }
+                if ready!(input.poll_fill(cx, self.io))? == 0 {
+                    return Poll::Ready(Err(End::Closed));
+                }
+            }
+        })
+        .await
+    }
+
+    /// Reads once, and takes the frames that have come. Pending if there are none, or if nothing more should come before what was
+    /// caused is written.
+    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        self.is_blocked = self.streams.lock().is_out_full();
+        if self.is_blocked {
+            return Poll::Pending;
+        }
+        if !std::mem::take(&mut self.is_unread) {
+            let polled = self.poll_read(cx);
+            if polled.is_pending() {
+                self.input.take_if(|input| input.is_empty());
+            }
+            if ready!(polled)? == 0 {
+                return Poll::Ready(Err(End::Closed));
+            }
+        }
+        let Some(input) = &mut self.input else { return Poll::Pending };
+        Poll::Ready(self.receiver.receive(input, &mut self.streams.lock()).map_err(End::Error))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let input = self.input.get_or_insert_with(Buffer::acquire);
+        if !self.receiver.is_in_long_row() {
+            return input.poll_fill(cx, self.io);
+        }
+        // Little is read, and after every other connection of the worker that is ready.
+        if !std::mem::replace(&mut self.has_paused, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let mut bytes = [0; SMALL_READ];
+        let mut part = ReadBuf::new(&mut bytes);
+        ready!(Pin::new(&mut *self.io).poll_read(cx, &mut part))?;
+        self.has_paused = false;
+        input.append(part.filled());
+        Poll::Ready(Ok(part.filled().len()))
+    }
+
+    /// Whether nothing was read because too much was to be written, and that was written since.
+    pub(super) fn can_receive_again(&self) -> bool {
+        self.is_blocked && !self.streams.lock().is_out_full()
+    }
+
+    /// The next request that has come.
+    pub(super) fn next_accepted(&mut self) -> Option<Accepted> {
+        self.receiver.next_accepted(&self.streams)
+    }
+
+    /// Writes all frames. Ready when nothing is left.
+    pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.writing.is_none() {
+                self.writing = self.streams.lock().take_out();
+            }
+            let Some(writing) = &mut self.writing else { break };
+            let count = ready!(Pin::new(&mut *self.io).poll_write(cx, writing.filled()))?;
+            if count == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.is_flush_due = true;
+            writing.consume(count);
+            if writing.is_empty() {
+                self.writing = None;
+            }
+        }
+        if self.is_flush_due {
+            ready!(Pin::new(&mut *self.io).poll_flush(cx))?;
+            self.is_flush_due = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Lets the streams go on that wait for their turn.
+    pub(super) fn begin_turn(&self) {
+        self.streams.lock().begin_turn();
+    }
+
+    /// Whether a stream waits for its turn.
+    pub(super) fn is_turn_due(&self) -> bool {
+        self.streams.lock().is_turn_due()
+    }
+
+    /// Says that no further streams should be opened.
+    pub(super) fn begin_drain(&mut self) {
+        self.receiver.begin_drain(&mut self.streams.lock());
+    }
+
+    /// Whether no further request comes.
+    pub(super) fn is_drained(&self) -> bool {
+        self.receiver.is_last_said()
+    }
+
+    /// Says why the connection ends.
+    pub(super) fn go_away(&mut self, reason: Reason) {
+        self.streams.lock().go_away(self.receiver.last_stream(), reason);
+    }
+}
