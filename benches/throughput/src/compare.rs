@@ -9,9 +9,9 @@ use anyhow::{Context, ensure};
 
 use crate::cases::{self, Case};
 use crate::load::{self, Caller, Style};
+use crate::paced::Pace;
 use crate::proxies::{self, Kind, Proxy, Target, World};
 use crate::reload::Reloading;
-use crate::paced::Pace;
 use crate::report::{Latency, Memory, Paced, Run, Sample, Steady, median};
 use crate::{Cli, account, authorization, idle, paced, scaling, system_calls};
 

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
+use crate::account;
 use crate::load::{Caller, OWN};
 use crate::pki;
 use crate::proxies::{Kind, Proxy, Target, World};
-use crate::account;
 
 /// Idle callers of each way.
 const IDLE: usize = 1000;
@@ -29,7 +29,9 @@ pub struct PerCaller {
 pub fn measure(proxy: &Proxy, world: &World) -> anyhow::Result<PerCaller> {
     let target = proxy.plain();
     let (plain, _plain_callers) = growth(target, || {
-        (0..IDLE).map(|_| Caller::to(target).and_then(|mut caller| caller.get("/1k").map(|()| caller))).collect()
+        (0..IDLE)
+            .map(|_| Caller::to(target).and_then(|mut caller| caller.get("/1k").map(|()| caller)))
+            .collect()
     })?;
     let tls = proxy.target(Kind::CallerTls).map(|target| {
         let config = Arc::new(pki::client_config(Some(&world.ca_file()))?);
@@ -37,18 +39,19 @@ pub fn measure(proxy: &Proxy, world: &World) -> anyhow::Result<PerCaller> {
     });
     let tls = tls.transpose()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let http2 = proxy.target(Kind::H2c).map(|target| {
-        growth(target, || (0..IDLE).map(|_| runtime.block_on(http2_caller(target))).collect())
-    });
+    let http2 = proxy
+        .target(Kind::H2c)
+        .map(|target| growth(target, || (0..IDLE).map(|_| runtime.block_on(http2_caller(target))).collect()));
     let http2 = http2.transpose()?;
-    Ok(PerCaller { plain, tls: tls.as_ref().map(|(kib, _)| *kib), http2: http2.as_ref().map(|(kib, _)| *kib) })
+    Ok(PerCaller {
+        plain,
+        tls: tls.as_ref().map(|(kib, _)| *kib),
+        http2: http2.as_ref().map(|(kib, _)| *kib),
+    })
 }
 
 /// The growth of the memory of a process by each of the connections that `connect` opens, and the connections.
-fn growth<C>(
-    target: &Target,
-    connect: impl Fn() -> anyhow::Result<Vec<C>>,
-) -> anyhow::Result<(f64, Vec<C>)> {
+fn growth<C>(target: &Target, connect: impl Fn() -> anyhow::Result<Vec<C>>) -> anyhow::Result<(f64, Vec<C>)> {
     let before = account::memory(target.process)?;
     let callers = connect()?;
     let grown = account::memory(target.process)?.saturating_sub(before);

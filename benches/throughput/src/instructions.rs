@@ -75,7 +75,8 @@ fn run(world: &World, prefix: &'static str, requests: usize) -> anyhow::Result<u
     command.arg(&world.sidekey).args(["run", "--config", &config]);
     let process = Process::start(&mut command, &world.dir)?;
     let target = crate::proxies::Target { process: process.id(), address: listen, prefix };
-    wait_for(Kind::Plain, &target, &world.ca_file()).context("valgrind (Debian: apt-get install valgrind)")?;
+    wait_for(Kind::Plain, &target, &world.ca_file())
+        .context("valgrind (Debian: apt-get install valgrind)")?;
     let mut caller = Caller::to(&target)?;
     for _ in 0..requests {
         caller.get("/1k")?;

@@ -75,7 +75,12 @@ impl Connection {
             "GET {}/1k HTTP/1.1\r\nHost: {}\r\nAuthorization: {OWN}\r\n\r\n",
             target.prefix, target.address
         );
-        Ok(Self { socket, request: request.into_bytes(), length: None, buffer: Vec::with_capacity(16 * 1024) })
+        Ok(Self {
+            socket,
+            request: request.into_bytes(),
+            length: None,
+            buffer: Vec::with_capacity(16 * 1024),
+        })
     }
 
     /// The latencies of its requests.

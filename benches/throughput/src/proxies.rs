@@ -311,7 +311,10 @@ pub fn sidekey_config(
 ) -> anyhow::Result<String> {
     let key_file = world.dir.join("key.pem").display().to_string();
     let caller_tls = caller_tls.map_or_else(String::new, |address| {
-        format!(", {{ address: '{address}', tls: {{ cert_file: {}, key_file: {key_file} }} }}", world.ca_file())
+        format!(
+            ", {{ address: '{address}', tls: {{ cert_file: {}, key_file: {key_file} }} }}",
+            world.ca_file()
+        )
     });
     let token = authorization().trim_start_matches("Bearer ");
     let oauth2 = |token_path: &str| {
@@ -435,7 +438,8 @@ http {{
 
 fn haproxy(world: &World, at: &dyn Fn(Kind) -> SocketAddr) -> anyhow::Result<Command> {
     // HAProxy reads certificate and key from one file.
-    let both = [world.ca_file(), world.dir.join("key.pem").display().to_string()].map(std::fs::read_to_string);
+    let both =
+        [world.ca_file(), world.dir.join("key.pem").display().to_string()].map(std::fs::read_to_string);
     let both = world.write("haproxy.pem", &both.into_iter().collect::<Result<String, _>>()?)?;
     let config = format!(
         r#"

@@ -110,7 +110,13 @@ impl Run {
         let resumed = |proxy: &str, case: &str| {
             median(self.of(proxy, case).filter_map(|sample| sample.resumed)).map(|share| 100.0 * share)
         };
-        self.table(&mut page, "Connections to the upstream that resumed a TLS session, %", &names, resumed, 1);
+        self.table(
+            &mut page,
+            "Connections to the upstream that resumed a TLS session, %",
+            &names,
+            resumed,
+            1,
+        );
 
         self.latency(&mut page);
         self.paced(&mut page);
@@ -167,7 +173,8 @@ impl Run {
         if self.paced.is_empty() {
             return;
         }
-        let _ = writeln!(page, "## Several connections, GET 1 KB: µs\n\n| | | p50 | p99 |\n|---|---|---|---|");
+        let _ =
+            writeln!(page, "## Several connections, GET 1 KB: µs\n\n| | | p50 | p99 |\n|---|---|---|---|");
         for Paced { proxy, way, p50, p99 } in &self.paced {
             let _ = writeln!(page, "| {way} | {proxy} | {p50:.0} | {p99:.0} |");
         }
