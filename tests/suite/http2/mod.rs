@@ -1,5 +1,6 @@
 //! HTTP/2 on both sides: callers, upstreams, retries, WebSockets, and hostile or broken peers.
 
+mod conformance;
 mod downstream;
 mod hostile_downstream;
 mod retries;
