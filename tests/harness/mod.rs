@@ -64,9 +64,10 @@ pub use real::{
     AiohttpApi, Alertmanager, Apache, ApiAnswer, Browser, Caddy, Curl, CurlResponse, CurlSession, Django,
     DockerRegistry, GitServer, GoClient, GrpcServer, Httpbin, ISSUER, Kubernetes, Machine, Moto, Nghttpd,
     Nginx, OidcProvider, OpenBao, Prometheus, Redis, RedisCluster, RedisSentinels, Settings, SignedRequest,
-    StoreServer, containers, git, grpc_calls, helm, http_signatures_verify, http2_websocket, httpx_calls,
-    installed, java_calls, jose_sign, jose_verify, kubectl_kustomize, kubernetes_validate, node_clients,
-    openapi_holds, openssl, otlp_decode, promtool_check_metrics, python_clients, python_requests, tool,
+    StoreServer, containers, git, grpc_calls, helm, helm_with, http_signatures_verify, http2_websocket,
+    httpx_calls, installed, java_calls, jose_sign, jose_verify, kubectl, kubectl_kustomize,
+    kubernetes_validate, node_clients, openapi_holds, openssl, otlp_decode, promtool_check_metrics,
+    python_clients, python_requests, tool,
 };
 pub use recorded_request::RecordedRequest;
 pub use secret_mount::{SecretMount, UpdateStyle};

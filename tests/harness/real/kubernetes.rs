@@ -165,8 +165,19 @@ impl Kubernetes {
         is_up
     }
 
-    /// Starts the controllers that make pods of Deployments and Jobs.
-    pub fn start_controllers(&mut self) {
+    /// Starts controllers: the ones that make pods of Deployments and Jobs are `deployment`, `replicaset` and `job`.
+    pub fn start_controllers(&mut self, names: &[&str]) {
+        let mut command = Command::new(installed(".kubernetes/kube-controller-manager"));
+        command.arg("--kubeconfig").arg(self.kubeconfig()).args(["--controllers", &names.join(",")]).args([
+            "--leader-elect=false",
+            "--port=0",
+            "--secure-port=0",
+        ]);
+        self.processes.push(Process::spawn("kube-controller-manager", &mut command));
+    }
+
+    /// The settings with which a client is administrator.
+    pub fn kubeconfig(&self) -> PathBuf {
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "test",
             "clusters": [{ "name": "test", "cluster": {
@@ -175,12 +186,9 @@ impl Kubernetes {
             "users": [{ "name": "admin", "user": { "token": ADMIN } }],
             "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "admin" } }],
         });
-        std::fs::write(self.path("kubeconfig"), config.to_string()).unwrap();
-        let mut command = Command::new(installed(".kubernetes/kube-controller-manager"));
-        command
-            .args(["--kubeconfig", &self.path("kubeconfig"), "--controllers", "deployment,replicaset,job"])
-            .args(["--leader-elect=false", "--port=0", "--secure-port=0"]);
-        self.processes.push(Process::spawn("kube-controller-manager", &mut command));
+        let file = self.dir.path().join("kubeconfig");
+        std::fs::write(&file, config.to_string()).unwrap();
+        file
     }
 
     pub fn url(&self) -> String {

@@ -1,4 +1,4 @@
-//! helm, kubectl and kubernetes-validate. None of them needs a cluster.
+//! helm, kubectl and kubernetes-validate.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -13,15 +13,30 @@ pub fn kubectl_kustomize(folder: &Path) -> String {
     text(&output.stdout)
 }
 
-/// Runs helm. Its settings and caches are in a folder that does not exist.
+/// Runs kubectl with a cluster.
+pub fn kubectl(kubeconfig: &Path, arguments: &[&str]) -> Output {
+    let mut kubectl = Command::new(installed("node_modules/.kubernetes/kubectl/kubectl"));
+    // What it learns about the API is kept in a folder: one that is as old as the cluster.
+    let cache = kubeconfig.with_file_name("kubectl-cache");
+    run(kubectl.arg("--cache-dir").arg(cache).arg("--kubeconfig").arg(kubeconfig).args(arguments))
+}
+
+/// Runs helm without a cluster: nothing may reach one that the machine has settings for.
 pub fn helm<S: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
+    helm_with(Path::new("/dev/null"), arguments)
+}
+
+/// Runs helm with a cluster. Its settings and caches are in a folder that does not exist.
+pub fn helm_with<S: AsRef<std::ffi::OsStr>>(
+    kubeconfig: &Path,
+    arguments: impl IntoIterator<Item = S>,
+) -> Output {
     let mut helm = Command::new(installed("node_modules/.kubernetes/helm/helm"));
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-helm");
     for name in ["HELM_CONFIG_HOME", "HELM_CACHE_HOME", "HELM_DATA_HOME"] {
         helm.env(name, &home);
     }
-    // Nothing here may reach a cluster that the machine has settings for.
-    helm.env("KUBECONFIG", "/dev/null").args(arguments);
+    helm.env("KUBECONFIG", kubeconfig).args(arguments);
     run(&mut helm)
 }
 

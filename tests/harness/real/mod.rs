@@ -52,7 +52,7 @@ pub use httpbin::Httpbin;
 pub use jose::{jose_sign, jose_verify, openssl};
 pub use kubernetes::{ApiAnswer, ISSUER, Kubernetes, containers};
 pub use machine::Machine;
-pub use manifests::{helm, kubectl_kustomize, kubernetes_validate};
+pub use manifests::{helm, helm_with, kubectl, kubectl_kustomize, kubernetes_validate};
 pub use moto::Moto;
 pub use nghttpd::Nghttpd;
 pub use nginx::Nginx;

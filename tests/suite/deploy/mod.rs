@@ -1,6 +1,7 @@
-//! The files under `deploy/`: image, Kubernetes, Prometheus, Grafana and systemd, and the webhook with a real API server.
+//! The files under `deploy/`: image, Kubernetes, Prometheus, Grafana and systemd, and webhook and chart with a real API server.
 
 mod alerts;
+mod cluster;
 mod drill;
 pub mod grafana;
 pub mod image;

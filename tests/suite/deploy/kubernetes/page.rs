@@ -25,6 +25,7 @@ const STAND_INS: [(&str, &str); 4] = [
 create) exec FILE "$@" --dry-run=client --output yaml ;;
 apply) [ "$2" = --kustomize ] && exec FILE kustomize "$3" ;;
 label) [ $# -ge 4 ] && exit 0 ;;
+get) [ "$2 $3" = "secret sidekey-gateway-tls" ] && echo c2VjcmV0 && exit 0 ;;
 esac
 echo "kubectl $*: not known to the test" >&2; exit 1"#,
     ),
@@ -32,6 +33,7 @@ echo "kubectl $*: not known to the test" >&2; exit 1"#,
         "helm",
         r#"case $1 in
 install) exec FILE "$@" --dry-run=client ;;
+upgrade) [ "$2" = --install ] && shift 2 && exec FILE install "$@" --dry-run=client ;;
 test) [ -n "$2" ] && exit 0 ;;
 esac
 echo "helm $*: not known to the test" >&2; exit 1"#,
@@ -51,6 +53,16 @@ fn commands_of_the_page_run() {
         !bash(dir.path(), "kubectl aply --kustomize deploy").0,
         "the stand-ins reject what they do not know"
     );
+}
+
+#[test]
+fn app_calls_the_service_of_the_release() {
+    let dir = folder();
+    let block = blocks("sh").into_iter().find(|block| block.contains("--values gateway.yaml")).unwrap();
+    let said = bash(dir.path(), &block).1;
+    let url = PAGE.split_once("BILLING_URL, value: \"").unwrap().1.split_once("/billing\"").unwrap().0;
+    assert!(said.contains(&format!("Apps call {url}/SERVICE")), "{url}: {said}");
+    assert!(said.contains("helm test sidekey ") && block.contains("helm test sidekey "), "{said}");
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ async fn without_the_webhook_only_pods_that_ask_wait_for_it() {
     assert_eq!((silent.status, silent.containers()), (201, vec!["app"]));
 
     // What makes pods is created, and its pods are not.
-    kubernetes.start_controllers();
+    kubernetes.start_controllers(&["deployment", "replicaset", "job"]);
     let template = |labels: Value| json!({ "metadata": { "labels": labels }, "spec": { "restartPolicy": "Never", "containers": [{ "name": "app", "image": "app:1" }] } });
     let mut of_deployment = template(json!({ "app": "web", INJECT: "enabled" }));
     of_deployment["spec"]["restartPolicy"] = "Always".into();
