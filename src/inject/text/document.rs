@@ -41,6 +41,15 @@ pub(super) fn split(text: &str) -> Vec<Document<'_>> {
     documents
 }
 
+/// What an error about a text says in addition, if the text is a template of Helm or of another program.
+pub(super) fn template_hint(text: &str) -> &'static str {
+    if text.contains("{{") {
+        "; this is a template, which must be rendered first: helm template … | sidekey inject -"
+    } else {
+        ""
+    }
+}
+
 /// Brackets that a document may have if its nodes could not be found. libyaml takes quadratic time over open ones.
 const MAX_UNCHECKED_BRACKETS: usize = 1000;
 

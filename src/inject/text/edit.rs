@@ -35,7 +35,8 @@ pub(super) struct Found<'n> {
 
 impl<'t> Layout<'t> {
     pub(super) fn new(text: &'t str) -> Option<Self> {
-        Some(Self { text, root: scan_to_depth(text, MAX_DEPTH)? })
+        let root = scan_to_depth(text, MAX_DEPTH).or_else(|| scan_to_depth(&joined(text), MAX_DEPTH))?;
+        Some(Self { text, root })
     }
 
     /// The node at a JSON Pointer.
@@ -90,6 +91,28 @@ impl<'t> Layout<'t> {
             _ => "\n",
         }
     }
+}
+
+/// A text of the same length, in which a closing bracket that begins its line stands in the line before.
+///
+/// YAML (1.2, 8.2) has it indented by more than its key. Kubernetes accepts it below its key, where many write it; the parser that
+/// finds the places does not. Places are only found with this text: what the result means is compared afterwards.
+fn joined(text: &str) -> String {
+    let mut joined = String::with_capacity(text.len());
+    let mut before = "";
+    for line in text.split_inclusive('\n') {
+        let is_bracket = line.trim_start_matches(' ').starts_with([']', '}']);
+        // A comment would take the bracket in.
+        if is_bracket && !before.contains('#') {
+            let end = joined.trim_end_matches(['\r', '\n']).len();
+            let spaces = " ".repeat(joined.len() - end);
+            joined.truncate(end);
+            joined.push_str(&spaces);
+        }
+        joined.push_str(line);
+        before = line;
+    }
+    joined
 }
 
 /// A text with edits. `None` if two of them touch the same bytes.

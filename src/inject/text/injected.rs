@@ -20,9 +20,11 @@ pub(super) fn injected(
     mut injections: Vec<(&Object, Injection)>,
 ) -> Result<String, String> {
     let error = || {
-        "its text has a form to which the sidecar cannot be added by place, such as an alias or a merge key: write it \
-         out, or set `sidekey.io/inject: disabled`"
-            .to_owned()
+        format!(
+            "its text has a form to which the sidecar cannot be added by place, such as an alias or a merge key: write \
+             it out, or set `sidekey.io/inject: disabled`{}",
+            document::template_hint(text)
+        )
     };
     let layout = Layout::new(text).ok_or_else(error)?;
     let mut expected = value.clone();

@@ -146,7 +146,7 @@ fn each_document(
 fn read(document: Document<'_>) -> Result<Read<'_>, TextError> {
     let error = |(problem, line): document::ParseError| TextError {
         line: document.first_line + line.unwrap_or(0) + 1,
-        problem: format!("not valid YAML: {problem}"),
+        problem: format!("not valid YAML: {problem}{}", document::template_hint(document.text)),
     };
     if !document::is_parsable(document.text, || Layout::new(document.text).is_some()) {
         return Err(error(("brackets that are not closed, or nested too deeply".into(), None)));

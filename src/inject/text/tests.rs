@@ -85,6 +85,9 @@ fn classic_sidecar_stands_above_comments_of_the_first_container() {
     assert!(at("- name: shop\n        env:\n          - name: HTTP_PROXY\n") < at("image: 'shop:1'"));
 }
 
+/// Closing brackets that are indented as little as their keys.
+const BRACKETS: &str = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: a\n    args: [\n      \"a\", # first\n      \"b\"\n    ]\n    command: [\n      'c'\n\n    ]\n  volumes: [\n    { name: 'v', emptyDir: {} }\n  ]\n";
+
 #[test]
 fn forms_of_yaml_are_injected_and_restored() {
     for (name, text) in [
@@ -113,6 +116,8 @@ fn forms_of_yaml_are_injected_and_restored() {
             "no mapping on the line of the dash",
             "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  -\n    name: a\n".to_owned(),
         ),
+        ("brackets below their keys", BRACKETS.to_owned()),
+        ("brackets below their keys, with CRLF", BRACKETS.replace('\n', "\r\n")),
         ("keys in quotes", "'apiVersion': v1\n\"kind\": Pod\n\"spec\":\n  \"containers\":\n    - 'name': a".to_owned()),
         (
             "own variables",
@@ -177,6 +182,7 @@ fn text_that_is_no_yaml_is_an_error_with_its_line() {
         let error = inject(text, &Settings::default()).unwrap_err();
         assert_eq!(error.line, line, "{text:?}: {error}");
         assert_eq!(uninject(text).unwrap_err(), error);
+        assert_eq!(error.problem.contains("helm template"), text.contains("{{"), "{error}");
     }
     assert!(inject(&"[".repeat(100_000), &Settings::default()).is_err());
     assert!(inject(&"{a: ".repeat(100_000), &Settings::default()).is_err());
@@ -197,6 +203,13 @@ fn text_without_a_place_is_an_error_and_not_changed() {
         let error = inject(text, &Settings::default()).unwrap_err();
         assert!(error.problem.contains("alias"), "{error}");
     }
+}
+
+#[test]
+fn template_that_happens_to_be_yaml_is_called_a_template() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Name }}\nx: &spec\n  containers:\n  - name: a\nspec: *spec\n";
+    let error = inject(text, &Settings::default()).unwrap_err();
+    assert!(error.problem.contains("rendered first"), "{error}");
 }
 
 #[test]
