@@ -74,6 +74,7 @@ fn add_service(args: &Args) -> anyhow::Result<Outcome> {
     let asked = Asked { args, terminal: terminal.as_ref() };
     let preset = asked.preset()?;
     let name = asked.name(preset, &services)?;
+    asked.require(preset)?;
     let mut secrets = NewSecrets::new(secrets_folder(&file, args.secrets_dir.as_ref()));
     let answers =
         Answers { texts: asked.texts(preset)?, secrets: asked.secrets(preset, &name, &mut secrets)? };
@@ -159,6 +160,36 @@ impl Asked<'_> {
         }
     }
 
+    /// Without a terminal each answer is an option: an error names all that are missing. A name that is wrong is told first, elsewhere.
+    fn require(&self, preset: &Preset) -> anyhow::Result<()> {
+        if self.terminal.is_some() {
+            return Ok(());
+        }
+        let given = SecretOption::parse_all(&self.args.secret)?;
+        let is_known = |name: &str| preset.answers.iter().any(|question| question.name == name);
+        let is_secret = |name: &str| preset.secrets.iter().any(|secret| secret.name == name);
+        if !self.args.set.iter().all(|(name, _)| is_known(name))
+            || !given.iter().all(|given| is_secret(&given.name))
+        {
+            return Ok(());
+        }
+        let is_missing = |question: &&Question| {
+            let is_set = self.args.set.iter().any(|(name, _)| *name == question.name);
+            !is_set && !question.optional && question.default.is_none()
+        };
+        let texts =
+            preset.answers.iter().filter(is_missing).map(|question| format!("`--set {}=…`", question.name));
+        let secrets =
+            preset.secrets.iter().filter(|secret| given.iter().all(|given| given.name != secret.name));
+        let secrets = secrets.map(|secret| format!("`--secret {}=SOURCE`", secret.name));
+        let missing: Vec<_> = texts.chain(secrets).collect();
+        match missing.len() {
+            0 => Ok(()),
+            1 => bail!("{} is required", missing[0]),
+            _ => bail!("{} are required", missing.join(", ")),
+        }
+    }
+
     fn texts(&self, preset: &Preset) -> anyhow::Result<BTreeMap<String, String>> {
         let mut texts: BTreeMap<_, _> = self.args.set.iter().cloned().collect();
         if let Some(terminal) = self.terminal {
@@ -191,7 +222,7 @@ impl Asked<'_> {
             let source = match (given, self.terminal) {
                 (Some(given), _) => given.source.clone(),
                 (None, Some(terminal)) => choose_source(terminal, preset, secret)?,
-                (None, None) => bail!("`--secret {}=SOURCE` is required", secret.name),
+                (None, None) => bail!("no secret `{}`", secret.name),
             };
             let file = secret_file_name(service, &secret.name);
             let place = typed.place(&source, (&secret.name, &secret.prompt), &file, files)?;

@@ -73,6 +73,11 @@ async fn add_refuses_what_is_wrong_and_names_it() {
         code == 64 && printed.contains("no provider `nobody`; `sidekey add --list` prints them"),
         "{printed}"
     );
+    let (code, printed) = setup.run(&["add", "-p", "github-app", "--set", "app_id=1"], "").await;
+    assert!(
+        code == 64 && printed.contains("`--set owner=…`, `--secret private_key=SOURCE` are required"),
+        "{printed}"
+    );
     let (code, printed) = setup.run(&["add", "--list"], "").await;
     assert!(code == 2 || code == 64, "--list stands alone: {printed}");
 }
