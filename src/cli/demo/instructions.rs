@@ -44,7 +44,7 @@ fn text(proxy: &str, admin: &str) -> String {
          \x20 http://{admin}\n\
          \x20 curl http://{admin}/readyz\n\
          \x20 curl http://{admin}/metrics\n\n\
-         Press Ctrl-C to stop. The echo shortens credentials. A services file for your own: config/services.yaml."
+         Press Ctrl-C to stop. The echo shortens credentials. A service of your own: sidekey add."
     )
 }
 

@@ -28,6 +28,7 @@ fn archive_has_the_program_with_pages_and_completions() {
         "CHANGELOG.md",
         "THIRD-PARTY-NOTICES",
         "services.yaml",
+        "docs/CONFIGURATION.md",
         "man/sidekey.1.gz",
         "man/sidekey-run.1.gz",
         "completions/sidekey.bash",
@@ -37,6 +38,13 @@ fn archive_has_the_program_with_pages_and_completions() {
         "systemd/sidekey.socket",
     ] {
         assert!(has(file), "{file}");
+    }
+    let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
+    let linked: BTreeSet<_> =
+        readme.split("](docs/").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()).collect();
+    assert!(linked.len() > 15, "{linked:?}");
+    for page in linked {
+        assert!(has(&format!("docs/{page}")), "README.md links docs/{page}");
     }
     let version = succeed(Command::new(folder.path().join("sidekey")).arg("--version")).0;
     assert_eq!(version.trim_end(), concat!("sidekey ", env!("CARGO_PKG_VERSION")));

@@ -60,6 +60,7 @@ fn deb_is_installed_upgraded_removed_and_purged() {
     machine.run(&["dpkg", "--install", FIRST]);
     let version = machine.run(&["sidekey", "--version"]);
     assert_eq!(version.trim_end(), concat!("sidekey ", env!("CARGO_PKG_VERSION")));
+    assert!(exists("/usr/share/doc/sidekey/README.md") && exists("/usr/share/doc/sidekey/docs/INSTALL.md"));
     assert!(machine.run(&["id", "sidekey"]).contains("(sidekey)"));
     assert_eq!(machine.run(&["stat", "--format=%a %U", "/etc/sidekey/secrets"]), "700 sidekey\n");
     let status = machine.output(&["systemctl", "is-enabled", "sidekey.service", "sidekey.socket"]);
