@@ -18,7 +18,7 @@ use crate::diagnose;
 use crate::diagnose::TestReport;
 use crate::refresh::{AnyStore, Requested};
 use crate::rules::{Decision, RequestView, path_at_upstream};
-use crate::runtime::route::escapes_base_path;
+use crate::runtime::base_path::escapes_base_path;
 use crate::runtime::service::Service;
 use crate::upstream::WildcardUpstream;
 

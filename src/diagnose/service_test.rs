@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::report::{Diagnosis, TestReport, TokenReport};
 use super::{explain, probe};
 use crate::oauth2::claims;
-use crate::runtime::route::escapes_base_path;
+use crate::runtime::base_path::escapes_base_path;
 use crate::runtime::service::Service;
 use crate::upstream::Endpoint;
 

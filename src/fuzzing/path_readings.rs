@@ -6,34 +6,40 @@ use percent_encoding::percent_decode;
 /// One way of reading a path, made of habits that servers have.
 #[derive(Clone, Copy)]
 struct Reading {
-    /// Percent-encoding is removed before the path is taken apart.
-    is_decoded: bool,
+    /// How often percent-encoding is removed before the path is taken apart.
+    decodings: u8,
     /// `\` separates segments, as `/` does (IIS, the URL Standard).
     has_backslashes: bool,
     /// Everything in a segment from its first `;` is a parameter (servlets).
     has_parameters: bool,
     /// Empty segments do not count (nginx).
     merges_slashes: bool,
+    /// The path ends at NUL (C).
+    ends_at_nul: bool,
 }
 
 impl Reading {
     fn all() -> impl Iterator<Item = Self> {
-        (0..16_u8).map(|bits| Self {
-            is_decoded: bits & 1 != 0,
-            has_backslashes: bits & 2 != 0,
-            has_parameters: bits & 4 != 0,
-            merges_slashes: bits & 8 != 0,
+        (0..3 * 16_u8).map(|bits| Self {
+            decodings: bits / 16,
+            has_backslashes: bits & 1 != 0,
+            has_parameters: bits & 2 != 0,
+            merges_slashes: bits & 4 != 0,
+            ends_at_nul: bits & 8 != 0,
         })
     }
 
     /// The segments that are left once dot segments are removed (RFC 3986 §5.2.4).
     fn segments(self, path: &[u8]) -> Vec<Vec<u8>> {
-        let path = if self.is_decoded { percent_decode(path).collect() } else { path.to_vec() };
+        let decode = |path: Vec<u8>, _| percent_decode(&path).collect();
+        let path = (0..self.decodings).fold(path.to_vec(), decode);
+        let end = path.iter().position(|byte| self.ends_at_nul && *byte == 0).unwrap_or(path.len());
+        let path = &path[..end];
         let mut kept = Vec::new();
-        for segment in split(&path, self.has_backslashes, self.has_parameters) {
+        for segment in split(path, self.has_backslashes, self.has_parameters) {
             // `%2e` is a dot to servers that decode nothing else (RFC 3986 §2.3).
             let dots = String::from_utf8_lossy(segment).to_ascii_lowercase();
-            let dots = if self.is_decoded { dots } else { dots.replace("%2e", ".") };
+            let dots = if self.decodings > 0 { dots } else { dots.replace("%2e", ".") };
             match dots.as_str() {
                 "." => {}
                 ".." => drop(kept.pop()),

@@ -7,7 +7,8 @@ use super::path_readings::assert_is_inside;
 use super::services::configuration;
 use crate::config::{ServiceConfig, UpstreamUrl};
 use crate::proxy::fuzzing::{HeaderBuffer, parse_request};
-use crate::runtime::route::{Match, MatchKind, Routes, escapes_base_path};
+use crate::runtime::base_path::escapes_base_path;
+use crate::runtime::route::{Match, MatchKind, Routes};
 
 const CONFIG: &str = "services:
   crm: { upstream: 'https://crm.example.com/v2', hosts: [crm.internal], auth: { type: bearer, token: t } }

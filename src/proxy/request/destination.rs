@@ -3,7 +3,8 @@
 
 use super::condition;
 use crate::config::Authority;
-use crate::runtime::route::{MatchKind, Routes, escapes_base_path};
+use crate::runtime::base_path::escapes_base_path;
+use crate::runtime::route::{MatchKind, Routes};
 use crate::upstream::Endpoint;
 
 /// The request that a `Destination` belongs to.

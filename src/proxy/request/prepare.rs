@@ -32,7 +32,8 @@ use crate::proxy::span::{Span, SpanSource};
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::{BodyKind, HeaderBuffer, RequestHead, RequestMeta};
 use crate::proxy::wire::response_urls::CallerAuthority;
-use crate::runtime::route::{MatchKind, escapes_base_path};
+use crate::runtime::base_path::escapes_base_path;
+use crate::runtime::route::MatchKind;
 use crate::runtime::service::Service;
 use crate::upstream::{Endpoint, LimitExceeded, RequestPermit};
 

@@ -3,7 +3,8 @@
 //! Sidekey again. Any other value is unchanged.
 
 use crate::config::{Authority, default_port};
-use crate::runtime::route::{MatchKind, escapes_base_path};
+use crate::runtime::base_path::escapes_base_path;
+use crate::runtime::route::MatchKind;
 
 /// The parameters for rewriting the locations of one response.
 pub(crate) struct Locations<'a> {
