@@ -200,6 +200,11 @@ impl CallerPolicy {
         self.roles.permit(service, caller, is_required, decide)
     }
 
+    /// Whether any role has rules for the service at that position.
+    pub fn has_rules(&self, service: usize) -> bool {
+        self.roles.have_rules(service)
+    }
+
     /// Acquires the permit of a caller's limits to send one request.
     ///
     /// # Errors

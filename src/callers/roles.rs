@@ -65,6 +65,11 @@ impl Roles {
         Self { grants: grants.collect(), roles: roles.iter().map(role).collect() }
     }
 
+    /// Whether any role has rules for the service at that position.
+    pub(super) fn have_rules(&self, service: usize) -> bool {
+        self.grants.get(service).is_some_and(|grants| grants.iter().any(|grant| grant.rules.is_some()))
+    }
+
     /// Decides about a request. `is_required` says whether the listener requires a known caller. `decide` applies rules to the request.
     pub(super) fn permit<'p>(
         &'p self,

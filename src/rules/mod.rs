@@ -21,6 +21,7 @@ mod rule;
 #[expect(clippy::module_inception, reason = "the type that the module is about")]
 mod rules;
 
+pub use overrides::is_override;
 pub use path::{Ambiguity, CanonicalPath, FoldedPath, path_at_upstream};
 pub use pattern::{InvalidPattern, Pattern};
 pub use ready::READY;

@@ -24,21 +24,52 @@ const METHOD_PARAMETERS: [&str; 8] = [
 /// Query parameters that name another path (WordPress).
 const PATH_PARAMETERS: [&str; 1] = ["restroute"];
 
+/// Whether a field names another method or another path.
+pub fn is_override(name: &str) -> bool {
+    is_method(name) || is_path(name)
+}
+
 /// Whether a field names another method. Servers that read fields as variables take `_` for `-`.
 pub(super) fn is_method(name: &str) -> bool {
     overrides(name, &METHOD_WORDS)
 }
 
-/// Whether a field names another path.
+/// Whether a field names another path, in place of that of the request or beside it.
 pub(super) fn is_path(name: &str) -> bool {
-    overrides(name, &PATH_WORDS)
+    overrides(name, &PATH_WORDS) || names_resource(name)
+}
+
+/// Whether a field names a resource that is read, or that the created one leads to: object stores (S3, Google, Azure, Swift) act
+/// on that as well, as in `x-amz-copy-source`.
+fn names_resource(name: &str) -> bool {
+    let (mut does, mut which) = (false, false);
+    for word in words(name) {
+        let is = |known: &str| word.eq_ignore_ascii_case(known);
+        does |= match word.len() {
+            4 => is("copy"),
+            6 => is("rename") || is("object"),
+            7 => is("symlink"),
+            _ => false,
+        };
+        which |= match word.len() {
+            4 => is("from"),
+            6 => is("source") || is("target"),
+            8 => is("manifest"),
+            _ => false,
+        };
+    }
+    does && which
+}
+
+/// The words of a name.
+fn words(name: &str) -> impl Iterator<Item = &str> {
+    name.split(['-', '_'])
 }
 
 /// Whether one word of a name is among `what`, and another one overrides.
 fn overrides(name: &str, what: &[&str]) -> bool {
-    let words = || name.split(['-', '_']);
     let is_in = |word: &str, list: &[&str]| list.iter().any(|known| word.eq_ignore_ascii_case(known));
-    words().any(|word| is_in(word, what)) && words().any(|word| is_in(word, &OVERRIDE_WORDS))
+    words(name).any(|word| is_in(word, what)) && words(name).any(|word| is_in(word, &OVERRIDE_WORDS))
 }
 
 /// Whether a query names another method: a parameter that begins with `_`, or with what PHP reads as `_`, or with a name of
@@ -106,6 +137,14 @@ mod tests {
             "X-HTTP-DestinationURL",
             "X-Waws-Unencoded-Url",
             "X-Script-Name",
+            "x-amz-copy-source",
+            "x-amz-rename-source",
+            "x-goog-copy-source",
+            "X-Ms-Copy-Source",
+            "x-oss-copy-source",
+            "X-Copy-From",
+            "X-Symlink-Target",
+            "X-Object-Manifest",
         ] {
             assert!(is_path(name) && !is_method(name), "{name}");
         }
@@ -116,6 +155,9 @@ mod tests {
             "X-Methods",
             "Content-Location",
             "X-Forwarded-For",
+            "x-amz-metadata-directive",
+            "X-Source",
+            "X-Copy-Id",
         ] {
             assert!(!is_method(name) && !is_path(name), "{name}");
         }

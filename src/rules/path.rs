@@ -73,6 +73,9 @@ pub enum Ambiguity {
     /// A segment that begins or ends with a space or ends with a dot, which Windows servers cut, or that names a stream of NTFS.
     #[error("it has a segment that some servers shorten")]
     Shortened,
+    /// `ADMINI~1`, which is `administrator` on Windows.
+    #[error("it has the form of a short name of Windows (`~1`)")]
+    ShortName,
     /// A character that some servers replace by an ASCII character, such as a full-width letter, or that cannot be seen.
     #[error("it has a character that some servers replace")]
     Lookalike,
@@ -111,7 +114,7 @@ impl CanonicalPath<'_> {
         let is_folded =
             |segment: &str| segment.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
         let fold = |segment| {
-            if is_folded(segment) { Cow::Borrowed(segment) } else { Cow::Owned(segment.to_lowercase()) }
+            if is_folded(segment) { Cow::Borrowed(segment) } else { Cow::Owned(folded(segment)) }
         };
         FoldedPath(self.segments.iter().map(|segment| fold(&**segment)).collect())
     }
@@ -170,10 +173,36 @@ fn check(segment: &str) -> Result<(), Ambiguity> {
     if segment.starts_with(' ') || segment.ends_with([' ', '.']) || segment.contains(":$") {
         return Err(Ambiguity::Shortened);
     }
-    if !segment.is_ascii() && segment.chars().any(is_lookalike) {
+    if is_short_name(segment) {
+        return Err(Ambiguity::ShortName);
+    }
+    if !segment.is_ascii() && (segment.chars().any(is_lookalike) || !is_normalized(segment)) {
         return Err(Ambiguity::Lookalike);
     }
     Ok(())
+}
+
+/// Whether a segment has the form of a short name of Windows, such as `ADMINI~1` and `REPORT~2.JSO`: a file system there gives a
+/// long name one more, under which servers find the same file (CVE-2011-4963).
+fn is_short_name(segment: &str) -> bool {
+    let (base, extension) = segment.split_once('.').unwrap_or((segment, ""));
+    let Some((_, number)) = base.rsplit_once('~') else { return false };
+    !base.starts_with('~')
+        && base.len() <= 8
+        && extension.len() <= 3
+        && !number.is_empty()
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a text is in the one form that its equivalents are normalized to: `é` is one character, and not two.
+fn is_normalized(text: &str) -> bool {
+    ComposingNormalizerBorrowed::new_nfkc().is_normalized(text)
+}
+
+/// A text for servers that ignore case. Each character by itself, so that the text of a pattern in pieces is folded as the whole
+/// is: `str::to_lowercase` gives a sigma another form at the end. Upper case comes first, because both forms have the same one.
+pub(super) fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// Whether servers may read an ASCII character in place of another one, or nothing: those that normalize text (NFKC), that change
@@ -236,13 +265,17 @@ mod tests {
         assert_eq!(parsed("/v1/x:batch/a@b!$&'()*+,="), of(&["v1", "x:batch", "a@b!$&'()*+,="], false));
         assert_eq!(parsed("/arn:aws:iam::1:role"), of(&["arn:aws:iam::1:role"], false));
         assert_eq!(parsed("/.well-known/...x"), of(&[".well-known", "...x"], false));
+        assert_eq!(
+            parsed("/~1/a~/a~b/a~1.html/report~12345"),
+            of(&["~1", "a~", "a~b", "a~1.html", "report~12345"], false)
+        );
     }
 
     #[test]
     fn path_that_servers_read_differently_has_no_form() {
         use Ambiguity::{
             Backslash, Control, DotSegment, DoubleEncoding, EmptySegment, EncodedDelimiter, EncodedSlash,
-            InvalidEscape, Lookalike, NotAbsolute, NotUtf8, Semicolon, Shortened,
+            InvalidEscape, Lookalike, NotAbsolute, NotUtf8, Semicolon, ShortName, Shortened,
         };
         for (path, why) in [
             ("", NotAbsolute),
@@ -300,6 +333,12 @@ mod tests {
             ("/a\u{37e}x", Lookalike),
             ("/a\u{34f}b", Lookalike),
             ("/admin:$I30:$INDEX_ALLOCATION", Shortened),
+            ("/ADMINI~1/x", ShortName),
+            ("/a%7e12", ShortName),
+            ("/REPORT~2.jso", ShortName),
+            ("/cafe\u{301}", Lookalike),
+            ("/\u{ff71}", Lookalike),
+            ("/\u{2126}", Lookalike),
         ] {
             assert_eq!(parsed(path), Err(why), "{path}");
         }

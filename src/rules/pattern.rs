@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::path::{Ambiguity, CanonicalPath, FoldedPath};
+use super::path::{Ambiguity, CanonicalPath, FoldedPath, folded};
 
 /// Longest pattern, in bytes.
 const MAX_BYTES: usize = 1024;
@@ -119,7 +119,7 @@ impl Part {
     fn fold(&self) -> Self {
         match self {
             Self::AnySegments => Self::AnySegments,
-            Self::Segment(texts) => Self::Segment(texts.iter().map(|text| text.to_lowercase()).collect()),
+            Self::Segment(texts) => Self::Segment(texts.iter().map(|text| folded(text)).collect()),
         }
     }
 }
@@ -237,6 +237,11 @@ mod tests {
         };
         assert!(loosely("/admin", "/ADMIN/") && loosely("/Admin/", "/admin"));
         assert!(!loosely("/admin", "/admins") && !loosely("/admin", "/admin/x"));
+        // A sigma has another small form at the end of a word, and one capital form.
+        for (pattern, path) in [("/ΟΔΟΣ*", "/ΟΔΟΣΑ"), ("/οδός", "/οδόσ"), ("/*Σ", "/ας")]
+        {
+            assert!(loosely(pattern, path), "{pattern} {path}");
+        }
     }
 
     #[test]

@@ -273,6 +273,8 @@ pub(crate) fn prepare<'p>(
             audit::record(context, caller.as_ref(), asked, grounds, None);
         }
     }
+    let has_rules = service.rules.is_some()
+        || caller.as_ref().is_some_and(|caller| caller.policy.has_rules(matched.service));
     let subject = if service.takes_subject && attempt.subject.is_none() {
         let read = subject::of(context, caller.as_ref(), head.fields);
         Some(read.map_err(|error| Rejection { reply: Reply::Error(error), ..forbidden("") })?)
@@ -307,7 +309,7 @@ pub(crate) fn prepare<'p>(
         } else {
             CallerAuthority::default()
         },
-        meta: head.meta,
+        meta: RequestMeta { has_rules, ..head.meta },
         signed,
         span: started,
         caller,

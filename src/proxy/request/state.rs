@@ -27,8 +27,13 @@ use crate::upstream::{Connection, Endpoint, PingHandle, ProtocolRequirements, Re
 /// The body of a request before any of it was passed on.
 pub(crate) fn whole_body(service: &Service, meta: &RequestMeta) -> Body<'static> {
     let mut framing = meta.body.framing(|| service.removed.clone());
-    if let (Framing::Chunked(decoder), Some(max)) = (&mut framing, service.upstream.max_request_body) {
-        decoder.set_limit(max);
+    if let Framing::Chunked(decoder) = &mut framing {
+        if let Some(max) = service.upstream.max_request_body {
+            decoder.set_limit(max);
+        }
+        if meta.has_rules {
+            decoder.set_rules();
+        }
     }
     Body::new(framing)
 }

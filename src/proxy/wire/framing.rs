@@ -12,6 +12,7 @@ use crate::credential::Owned;
 use crate::proto::fields::{HeaderClass, has_bare_line_feed};
 use crate::proto::grpc;
 use crate::proxy::error::{ErrorReason, ProxyError};
+use crate::rules::is_override;
 
 /// The limit on a chunk-size line with its extensions, in bytes.
 const MAX_CHUNK_LINE_BYTES: usize = 4096;
@@ -124,6 +125,8 @@ pub(crate) struct ChunkedDecoder {
     line_bytes: usize,
     /// The headers that belong to the credential: a caller must not send them as trailers.
     forbidden: Option<Arc<Owned>>,
+    /// Whether rules were matched against the head, so that no trailer may name another method or path.
+    has_rules: bool,
     /// The number of bytes of content that may still come.
     remaining_limit: u64,
     /// Whether the trailers have `grpc-status: 16`.
@@ -154,9 +157,15 @@ impl ChunkedDecoder {
             state: State::Start,
             line_bytes: 0,
             forbidden,
+            has_rules: false,
             remaining_limit: u64::MAX,
             is_grpc_unauthenticated: false,
         }
+    }
+
+    /// Rejects trailer fields that name another method or path than the head, to a server that merges them with the head.
+    pub(crate) fn set_rules(&mut self) {
+        self.has_rules = true;
     }
 
     /// Limits the content to `max` bytes.
@@ -264,6 +273,7 @@ impl ChunkedDecoder {
             HeaderClass::of(name),
             HeaderClass::EndToEnd | HeaderClass::Traceparent | HeaderClass::Tracestate
         ) || self.forbidden.as_ref().is_some_and(|owned| owned.owns_header(name))
+            || (self.has_rules && is_override(name))
     }
 }
 

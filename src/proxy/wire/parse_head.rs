@@ -108,6 +108,8 @@ pub(crate) struct RequestMeta {
     /// Whether the request is a gRPC call, of gRPC-Web as well.
     pub(crate) is_grpc: bool,
     pub(crate) body: BodyKind,
+    /// Whether rules were matched against the head. That is found out after the head was parsed.
+    pub(crate) has_rules: bool,
 }
 
 /// How a request's body is framed.
@@ -191,6 +193,7 @@ pub(crate) fn request<'h, 'b>(
         wants_trailers: framing.wants_trailers,
         is_grpc: framing.is_grpc,
         body,
+        has_rules: false,
     };
     Ok(RequestHead {
         method,

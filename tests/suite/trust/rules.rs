@@ -2,7 +2,9 @@
 
 use http::Request as Http2Request;
 
-use crate::harness::{Connection, Http2, MockHttp2Upstream, MockUpstream, Pki, Request, Sidekey};
+use crate::harness::{
+    Connection, Http2, MockHttp2Upstream, MockUpstream, Pki, RecordedRequest, Request, Sidekey, Version,
+};
 use crate::suite::ingress::setup::{connect, handshake, intercepting};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -203,6 +205,74 @@ async fn destination_must_be_allowed_as_well() {
             raw(&sidekey, &format!("MOVE /api/public/a HTTP/1.1\r\nDestination: {foreign}\r\n")).await;
         assert_eq!(status, 403, "{foreign}");
     }
+}
+
+#[tokio::test]
+async fn resource_in_a_field_is_denied_where_rules_have_paths() {
+    let upstream = MockUpstream::plain().await;
+    let copy = "Content-Length: 0\r\nx-amz-copy-source: /base/secret/key\r\n";
+    for (rules, expected) in [
+        ("allow: [PUT /base/public/**],", 403),
+        ("deny: [/base/secret/**],", 403),
+        ("deny: [DELETE /**],", 200),
+        ("", 200),
+    ] {
+        let sidekey = sidekey(&upstream, rules).await;
+        let (status, body) = raw(&sidekey, &format!("PUT /api/public/a HTTP/1.1\r\n{copy}")).await;
+        assert_eq!(status, expected, "{rules}: {body}");
+    }
+}
+
+#[tokio::test]
+async fn other_name_of_a_denied_path_is_denied() {
+    let upstream = MockUpstream::plain().await;
+    let rules = "deny: ['/base/caf\u{e9}/**', '/base/administrator/**', '/base/\u{39f}\u{3a3}*'],";
+    let sidekey = sidekey(&upstream, rules).await;
+    for path in [
+        "/caf%C3%A9/x",
+        "/CAF%C3%89/x",
+        // As macOS writes it.
+        "/cafe%CC%81/x",
+        // As Windows names it as well.
+        "/ADMINI~1/x",
+        "/admini%7E1/x",
+        // A sigma in each of its forms.
+        "/%CE%9F%CE%A3%CE%91",
+        "/%CE%BF%CF%83%CE%B1",
+        "/%CE%BF%CF%82",
+    ] {
+        let (status, _) = raw(&sidekey, &format!("GET /api{path} HTTP/1.1\r\n")).await;
+        assert_eq!(status, 403, "{path}");
+    }
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
+async fn trailer_that_names_another_method_or_path_is_rejected() {
+    let upstream = MockUpstream::plain().await;
+    let rules = "allow: [POST /base/**],";
+    for (rules, name, is_passed) in [
+        (rules, "X-HTTP-Method-Override", false),
+        (rules, "X_Original-URL", false),
+        (rules, "x-amz-copy-source", false),
+        (rules, "X-Checksum", true),
+        ("", "X-HTTP-Method-Override", true),
+    ] {
+        let sidekey = sidekey(&upstream, rules).await;
+        for version in Version::ALL {
+            let call = Request::post(sidekey.url("/api/x"), "body").chunked(4).trailer(name, "x");
+            let response = call.by(version).send().await;
+            assert_eq!(response.status == 200, is_passed, "{rules} {name} {version:?}: {}", response.status);
+        }
+    }
+    let passed = |name: &str| {
+        let has = |request: &RecordedRequest| request.complete && request.trailers.first(name).is_some();
+        upstream.requests().iter().filter(|request| has(request)).count()
+    };
+    assert_eq!(
+        (passed("x-http-method-override"), passed("x-amz-copy-source"), passed("x-checksum")),
+        (2, 0, 2)
+    );
 }
 
 #[tokio::test]
