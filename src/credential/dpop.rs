@@ -16,7 +16,6 @@ use crate::oauth2::caller_tokens::Subject;
 use crate::oauth2::dpop_key::{NONCE_HEADER, PROOF_HEADER};
 use crate::proto::challenge;
 use crate::refresh::AnyStore;
-use crate::secret::Echoes;
 
 /// Sends a token with a proof for this very request (RFC 9449 §7).
 pub struct Dpop {
@@ -68,6 +67,7 @@ impl Signer for Dpop {
         // A token without a proof would be rejected, so the request is not sent.
         let proof =
             binding.proof(request.method, request.origin, &request.full_path()).map_err(|_| NotReady)?;
+        injection.sends(&current.echoes);
         injection.field(AUTHORIZATION, current.placed.clone());
         injection.field("DPoP", proof);
         Ok(CredentialVersion::new(current.generation))
@@ -82,14 +82,6 @@ impl Signer for Dpop {
             return if response.is_retry { Verdict::Pass } else { Verdict::Retry };
         }
         self.token.observe(used, response)
-    }
-
-    fn mask(&self, text: &mut [u8]) -> u64 {
-        self.token.mask(text)
-    }
-
-    fn echoes(&self) -> Vec<Arc<Echoes>> {
-        self.token.echoes()
     }
 
     fn refreshed<'a>(

@@ -1,8 +1,15 @@
 //! What a credential adds to one request.
 
+use std::sync::Arc;
+
 use http::HeaderValue;
 use smallvec::SmallVec;
 use zeroize::Zeroizing;
+
+use crate::secret::Echoes;
+
+/// The secrets of one request that may be replaced before its response comes. They stay in memory as long as this does.
+pub type SentSecrets = SmallVec<[Arc<Echoes>; 1]>;
 
 /// Header fields, query parameters and cookies that a [`Signer`](super::Signer) adds to a request. They are
 /// written last, after everything that a caller sent in their place was removed.
@@ -11,12 +18,18 @@ pub struct Injection<'s> {
     pub(super) fields: SmallVec<[(&'s str, HeaderValue); 2]>,
     pub(super) query: Option<HeaderValue>,
     pub(super) cookie: Option<HeaderValue>,
+    pub(super) sent: SentSecrets,
 }
 
 impl<'s> Injection<'s> {
     /// Whether nothing was added.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty() && self.query.is_none() && self.cookie.is_none()
+    }
+
+    /// Records secrets that the request sends, and that [`Signer::mask`](super::Signer::mask) no longer masks once they are replaced.
+    pub fn sends(&mut self, secrets: &Arc<Echoes>) {
+        self.sent.push(secrets.clone());
     }
 
     /// Adds a header field, with its name as it is written in HTTP/1.1.

@@ -48,7 +48,7 @@ pub use credential::Credential;
 pub use dpop::Dpop;
 pub use fixed::Fixed;
 pub use for_caller::ForCaller;
-pub use injection::Injection;
+pub use injection::{Injection, SentSecrets};
 pub use kind::{
     Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHandle, store_or_new, with_previous,
 };

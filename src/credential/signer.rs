@@ -74,11 +74,17 @@ pub trait Signer: Send + Sync {
         Verdict::Pass
     }
 
-    /// Masks the credential in a part of a response that repeats it; the length stays. Returns in how many places it was.
-    fn mask(&self, text: &mut [u8]) -> u64;
+    /// Masks what does not change of the credential in a part of a response that repeats it; the length stays. Returns in how many
+    /// places it was. What changes, such as a token, is recorded with each request that sends it ([`Injection::sends`]).
+    fn mask(&self, text: &mut [u8]) -> u64 {
+        let _ = text;
+        0
+    }
 
     /// The secrets that [`mask`](Self::mask) looks for, to look for them in the parts of a text that comes later.
-    fn echoes(&self) -> Vec<Arc<Echoes>>;
+    fn echoes(&self) -> Vec<Arc<Echoes>> {
+        Vec::new()
+    }
 
     /// Requests a credential newer than `used` and waits for it, at most for `limit`. Called after
     /// [`Verdict::Refresh`]. `subject` is that of the request, as in [`OutboundRequest`]. Returns whether there is one.

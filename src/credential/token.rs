@@ -15,7 +15,6 @@ use crate::config::auth::placement::Placement;
 use crate::oauth2::caller_tokens::Subject;
 use crate::oauth2::{AccessToken, TokenStore};
 use crate::refresh::{AnyStore, Versioned};
-use crate::secret::Echoes;
 
 /// A signer that sends the current token, unless it has expired.
 pub struct Token {
@@ -61,20 +60,13 @@ impl Signer for Token {
         injection: &mut Injection<'s>,
     ) -> Result<CredentialVersion, NotReady> {
         let current = self.current().ok_or(NotReady)?;
+        injection.sends(&current.echoes);
         self.place.write(current.placed.clone(), injection);
         Ok(CredentialVersion::new(current.generation))
     }
 
     fn observe(&self, _: CredentialVersion, response: &UpstreamResponse<'_>) -> Verdict {
         stored::observe(response)
-    }
-
-    fn mask(&self, text: &mut [u8]) -> u64 {
-        self.store.latest().as_ref().map_or(0, |token| token.echoes.mask(text))
-    }
-
-    fn echoes(&self) -> Vec<Arc<Echoes>> {
-        self.store.latest().iter().map(|token| token.echoes.clone()).collect()
     }
 
     fn refreshed<'a>(

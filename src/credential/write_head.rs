@@ -3,7 +3,7 @@
 //! Fields are copied byte for byte, in their order and case. The credential is written last, and what a
 //! caller sent in its place is omitted.
 
-use super::{CredentialVersion, Injection, NotReady, OutboundRequest, Signer};
+use super::{CredentialVersion, Injection, NotReady, OutboundRequest, SentSecrets, Signer};
 use crate::proto::fields::HeaderClass;
 
 /// The fields that Sidekey writes itself: those of the upstream's connection, and `traceparent`.
@@ -25,7 +25,7 @@ pub struct ConnectionFields<'a> {
     pub via: Option<&'a str>,
 }
 
-/// Signs a request and writes its head to the end of `out`.
+/// Signs a request and writes its head to the end of `out`. Returns what must be masked in the response beside what the signer masks.
 ///
 /// # Errors
 ///
@@ -35,7 +35,7 @@ pub fn write_signed_head(
     signer: &dyn Signer,
     request: &OutboundRequest<'_>,
     connection: ConnectionFields<'_>,
-) -> Result<CredentialVersion, NotReady> {
+) -> Result<(CredentialVersion, SentSecrets), NotReady> {
     let mut injection = Injection::default();
     let version = signer.sign(request, &mut injection)?;
     put(out, &[request.method.as_bytes(), b" "]);
@@ -76,7 +76,7 @@ pub fn write_signed_head(
         cookies(out, request, injection.cookie.as_ref().map(http::HeaderValue::as_bytes));
     }
     put(out, &[b"\r\n"]);
-    Ok(version)
+    Ok((version, injection.sent))
 }
 
 /// Writes the base path, the caller's path and query, and the credential's query parameters.

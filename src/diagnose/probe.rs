@@ -99,7 +99,7 @@ fn request(
     };
     let mut out = zeroize::Zeroizing::new(Vec::with_capacity(4096));
     let connection = ConnectionFields { is_last: true, ..ConnectionFields::default() };
-    let version =
+    let (version, _) =
         write_signed_head(&mut out, signer, &request, connection).map_err(|_| ProbeError::NoCredential)?;
     Ok((out, version))
 }

@@ -1,7 +1,7 @@
 //! Secrets that a text repeats, in the usual encodings: an upstream that shows the request it got.
 //!
 //! A secret is compared character by character. A letter or digit is as it is. Any other character may be as it is,
-//! percent-encoded, escaped as in JSON or JavaScript, or a character reference of HTML and XML.
+//! percent-encoded (twice as well), escaped as in JSON or JavaScript, or a character reference of HTML and XML.
 
 use std::fmt;
 
@@ -218,6 +218,10 @@ fn spellings(character: char) -> Spellings {
         format!("&#{code:03};"),
         format!("&#x{code:x};"),
     ];
+    // A URL in a parameter of another one, as in `/login?next=…`. Of `%` itself this would be another text than the escape.
+    if character != '%' {
+        all.push(plain.bytes().map(|byte| format!("%25{byte:02X}")).collect::<Vec<_>>().concat());
+    }
     if code < 0x100 {
         all.push(format!("\\x{code:02x}"));
     }

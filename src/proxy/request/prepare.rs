@@ -19,7 +19,7 @@ use crate::callers::{CallerId, Refusal};
 use crate::config::Authority;
 use crate::credential::{
     BodyNeed, ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest,
-    PendingBody, write_signed_head,
+    PendingBody, SentSecrets, write_signed_head,
 };
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
@@ -114,6 +114,8 @@ pub(crate) struct PreparedRequest<'p> {
     pub(crate) meta: RequestMeta,
     /// The version of the credential that signed the head; nothing was written if it was not signed.
     pub(crate) signed: Result<CredentialVersion, NotSigned>,
+    /// What the head sends that may be replaced before the response comes.
+    pub(crate) sent: SentSecrets,
     pub(crate) method: MethodLabel,
     /// The path without the query, if the access log is on.
     pub(crate) path: Option<String>,
@@ -296,6 +298,8 @@ pub(crate) fn prepare<'p>(
     };
     let token = subject.as_deref().or(attempt.subject);
     let signed = sign(service, endpoint, &head, rewritten, bytes.len(), attempt, token, recorded, out);
+    let (signed, sent) =
+        signed.map_or_else(|why| (Err(why), SentSecrets::new()), |(version, sent)| (Ok(version), sent));
     let (method, path, matched_by) = (MethodLabel::of(head.method), path(), matched.matched_by);
     Ok(PreparedRequest {
         service,
@@ -311,6 +315,7 @@ pub(crate) fn prepare<'p>(
         },
         meta: RequestMeta { has_rules, ..head.meta },
         signed,
+        sent,
         span: started,
         caller,
         caller_permit,
@@ -349,7 +354,7 @@ fn sign(
     subject: Option<&Subject>,
     span: Option<&Span>,
     out: &mut Buffer,
-) -> Result<CredentialVersion, NotSigned> {
+) -> Result<(CredentialVersion, SentSecrets), NotSigned> {
     let signer = service.credential.signer();
     let body = match (head.meta.body, attempt.body) {
         (BodyKind::Length(0), _) => OutboundBody::Empty,

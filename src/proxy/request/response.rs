@@ -104,12 +104,13 @@ impl<'p> Request<'p> {
         }
         self.record_stripped(&urls);
         let subject = self.subject.as_deref();
-        if let Some(guard) = LeakGuard::of(self.service, subject) {
+        if let Some(guard) = LeakGuard::of(self.service, subject, &self.sent) {
             guard.mask(out.bytes_mut());
         }
         let body_guard = LeakGuard::of_bodies(self.service).and_then(|guard| {
             let mut echoes = self.service.credential.signer().echoes();
             echoes.extend(subject.and_then(Subject::echoes));
+            echoes.extend(self.sent.iter().cloned());
             BodyGuard::of(guard, echoes, head.fields, &head.framing)
         });
         let grpc_web = if self.meta.is_grpc { GrpcWebTrailers::of(head.fields) } else { None };
@@ -145,8 +146,9 @@ impl<'p> Request<'p> {
             ..
         } = plan;
         let idle = self.service.upstream.timeouts.idle;
-        let mut body = Body::of_response(framing, LeakGuard::of(self.service, self.subject.as_deref()))
-            .read_by(grpc_web);
+        let mut body =
+            Body::of_response(framing, LeakGuard::of(self.service, self.subject.as_deref(), &self.sent))
+                .read_by(grpc_web);
         // Nothing was sent yet, so that Sidekey can still respond with an error.
         let is_complete = match transfer_mode {
             _ if body_guard.is_some() => false,

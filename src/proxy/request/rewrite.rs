@@ -35,7 +35,7 @@ impl Request<'_> {
         debug_assert!(std::ptr::eq(prepared.service, self.service));
         self.endpoint = prepared.endpoint;
         match prepared.signed {
-            Ok(version) => self.used = version,
+            Ok(version) => (self.used, self.sent) = (version, prepared.sent),
             Err(NotSigned::Refused(why)) => return Err(ProxyError::refused(why)),
             Err(
                 NotSigned::NotReady

@@ -285,7 +285,7 @@ impl Request<'_> {
             let urls = self.response_urls();
             write_head::informational(out.bytes_mut(), &head, &urls, self.response_via(&head));
             self.record_stripped(&urls);
-            if let Some(guard) = LeakGuard::of(self.service, self.subject.as_deref()) {
+            if let Some(guard) = LeakGuard::of(self.service, self.subject.as_deref(), &self.sent) {
                 guard.mask(out.bytes_mut());
             }
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::caller::RequestCaller;
 use super::prepare::PreparedRequest;
 use super::wildcard::EndpointSlot;
-use crate::credential::CredentialVersion;
+use crate::credential::{CredentialVersion, SentSecrets};
 use crate::metrics::MethodLabel;
 use crate::oauth2::caller_tokens::Subject;
 use crate::proxy::access_log;
@@ -88,6 +88,8 @@ pub(crate) struct Request<'p> {
     pub(super) subject: Option<Box<Subject>>,
     /// The version of the credential that the request was last signed with.
     pub(crate) used: CredentialVersion,
+    /// The secrets that the request was last signed with, if they may be replaced before the response comes.
+    pub(super) sent: SentSecrets,
     /// The version before, which the upstream rejected.
     pub(crate) rejected: Option<CredentialVersion>,
     /// Whether the request was signed again with what a 401 gave, without a rejection of the credential.
@@ -147,6 +149,7 @@ impl<'p> Request<'p> {
             path,
             request_id,
             signed,
+            sent,
             matched_by,
             caller_authority,
             span,
@@ -174,6 +177,7 @@ impl<'p> Request<'p> {
             head_length,
             subject,
             used: signed.unwrap_or(CredentialVersion::STATIC),
+            sent,
             rejected: None,
             is_signed_again: false,
             signed_body: None,

@@ -1,8 +1,11 @@
 //! A credential that the upstream repeats in its response does not reach the caller.
 
+use std::sync::Arc;
+
 use crate::config::LeakGuardMode;
 use crate::oauth2::caller_tokens::Subject;
 use crate::runtime::service::Service;
+use crate::secret::Echoes;
 
 /// Masks the credential of a service in its responses.
 #[derive(Clone, Copy)]
@@ -10,17 +13,23 @@ pub(crate) struct LeakGuard<'a> {
     service: &'a Service,
     /// The caller's token, if there is one of its own for it.
     subject: Option<&'a Subject>,
+    /// What the request sent, and what may have been replaced since.
+    sent: &'a [Arc<Echoes>],
 }
 
 impl<'a> LeakGuard<'a> {
     /// The guard of a service for heads and trailers, unless its configuration has switched it off.
-    pub(crate) fn of(service: &'a Service, subject: Option<&'a Subject>) -> Option<Self> {
-        (service.leak_guard != LeakGuardMode::Off).then_some(Self { service, subject })
+    pub(crate) fn of(
+        service: &'a Service,
+        subject: Option<&'a Subject>,
+        sent: &'a [Arc<Echoes>],
+    ) -> Option<Self> {
+        (service.leak_guard != LeakGuardMode::Off).then_some(Self { service, subject, sent })
     }
 
     /// The guard of a service for bodies, if its configuration has switched it on.
     pub(crate) fn of_bodies(service: &'a Service) -> Option<Self> {
-        (service.leak_guard == LeakGuardMode::Body).then_some(Self { service, subject: None })
+        (service.leak_guard == LeakGuardMode::Body).then_some(Self { service, subject: None, sent: &[] })
     }
 
     /// Masks the credential in a head or in trailers; the length stays. What is found is counted and logged.
@@ -29,6 +38,7 @@ impl<'a> LeakGuard<'a> {
         if let Some(subject) = self.subject {
             count += subject.mask(text);
         }
+        count += self.sent.iter().map(|echoes| echoes.mask(text)).sum::<u64>();
         if count > 0 {
             self.report(count);
         }

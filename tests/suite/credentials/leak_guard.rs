@@ -1,7 +1,7 @@
 //! `leak_guard`: a response that repeats the credential does not give it to the caller.
 
 use crate::harness::{MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Request, Sidekey};
-use crate::suite::http::setup::RawServer;
+use crate::suite::http::setup::{RawServer, Wire};
 
 const SECRET: &str = "cAn4ry.9f3e/x+y";
 
@@ -93,4 +93,48 @@ async fn credential_is_masked_in_trailers_and_interim_responses() {
         let masked = trailers.replace(SECRET, &"*".repeat(SECRET.len()));
         assert_eq!(String::from_utf8(client.bytes(masked.len()).await).unwrap(), masked);
     }
+}
+
+/// A request that the upstream answers late: the token that it was sent with has been replaced, and is still valid.
+#[tokio::test]
+async fn token_that_was_replaced_before_the_response_is_masked() {
+    let (server, endpoint) = (RawServer::new().await, MockTokenEndpoint::plain().await);
+    let service = format!(
+        "api: {{ upstream: '{}', leak_guard: body, auth: {{ type: oauth2, grant_type: client_credentials, token_url: '{}', \
+         client_id: a, client_secret: b, token_request: {{ min_interval: 1ms }} }} }}",
+        server.url(),
+        endpoint.url()
+    );
+    let token = |token: &str| {
+        MockTokenResponse::json(
+            &serde_json::json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3600 }),
+        )
+    };
+    let (first, second) = ("cAn4ry.0ne/x+y", "cAn4ry.tw0/x+y");
+    endpoint.next(token(first));
+    endpoint.always(token(second));
+    let sidekey = Sidekey::serving(&service).start_ready().await;
+    let get = "GET /api/x HTTP/1.1\r\nHost: localhost\r\nConnection: TE, close\r\nTE: trailers\r\n\r\n";
+    let mut late = Wire::to(&sidekey).await;
+    late.send(get).await;
+    let (mut late_wire, head) = server.accept_request().await;
+    assert!(head.contains(first), "{head}");
+    // Another request gets a 401, so that the token is replaced.
+    let mut other = sidekey.connect().await;
+    other.send(get).await;
+    let (mut wire, _) = server.accept_request().await;
+    wire.send("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
+    let head = wire.until("\r\n\r\n").await;
+    assert!(head.contains(second), "{head}");
+    wire.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    assert_eq!(other.head().await.0, 200);
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nX-Sent: {first}\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+    );
+    let body = format!("{:x}\r\n{first}\r\n0\r\nX-Sum: {first}\r\n\r\n", first.len());
+    late_wire.send(&head).await;
+    late_wire.send(&body).await;
+    let received = late.until("\r\n\r\n").await + &late.until("\r\n\r\n").await;
+    assert!(!received.contains(first), "{received}");
+    assert_eq!(received.matches(&"*".repeat(first.len())).count(), 3, "{received}");
 }
