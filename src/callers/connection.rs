@@ -90,9 +90,9 @@ fn is_named(own: &CertificateIdentity, names: &CertificateNames) -> bool {
     };
     let is_dns = |own: &String| {
         names.dns.iter().any(|name| match own.strip_prefix("*.") {
-            // A certificate for any one label is not one for all of them.
+            // A certificate for many names (`*`, `web*`) is not one for all of them, and what is no label is no name.
             Some(domain) => {
-                name.split_once('.').is_some_and(|(label, rest)| rest == domain && !matches!(label, "" | "*"))
+                name.split_once('.').is_some_and(|(label, rest)| rest == domain && is_label(label))
             }
             None => name == own,
         })
@@ -100,6 +100,11 @@ fn is_named(own: &CertificateIdentity, names: &CertificateNames) -> bool {
     own.spiffe_id.as_ref().is_none_or(is_spiffe)
         && own.uri.as_ref().is_none_or(|own| names.uris.contains(own))
         && own.dns.as_ref().is_none_or(is_dns)
+}
+
+/// Whether a text is one label of a host name (RFC 1123 §2.1), or one with `_`.
+fn is_label(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 #[cfg(test)]
@@ -140,7 +145,17 @@ mod tests {
         let own = |dns: &str| CertificateIdentity { spiffe_id: None, uri: None, dns: Some(dns.into()) };
         assert!(is_named(&own("*.a.org"), &names(&[], &["x.a.org"])));
         assert!(is_named(&own("a.org"), &names(&[], &["b.org", "a.org"])));
-        for dns in ["a.org", "x.y.a.org", "*.a.org", ".a.org", "xa.org"] {
+        for dns in [
+            "a.org",
+            "x.y.a.org",
+            "*.a.org",
+            "x*.a.org",
+            ".a.org",
+            "xa.org",
+            " .a.org",
+            "x\0.a.org",
+            "\u{e9}.a.org",
+        ] {
             assert!(!is_named(&own("*.a.org"), &names(&[], &[dns])), "{dns}");
         }
         assert!(!is_named(&own("x.a.org"), &names(&[], &["*.a.org"])));

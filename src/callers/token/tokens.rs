@@ -87,19 +87,32 @@ impl Tokens {
             let claims = match &verified[at].1 {
                 Ok(claims) => claims,
                 Err(refusal) => {
-                    closest = *refusal;
+                    closest = closer(closest, *refusal);
                     continue;
                 }
             };
             match is_valid(claims, &caller.identity, now) {
                 Ok(()) if is_of(caller.caller) => return Ok(caller.caller),
-                Ok(()) => closest = Refusal::OtherConnection,
-                Err(Refusal::TokenClaims) => {}
-                Err(refusal) => closest = refusal,
+                Ok(()) => closest = closer(closest, Refusal::OtherConnection),
+                Err(refusal) => closest = closer(closest, refusal),
             }
         }
         Err(closest)
     }
+}
+
+/// Of the refusals for two callers, the one that came closer to accepting the token. What is not known yet is closer than what is
+/// wrong: the caller with these keys may have the token.
+fn closer(one: Refusal, other: Refusal) -> Refusal {
+    let rank = |refusal| match refusal {
+        Refusal::OtherConnection => 5,
+        Refusal::TokenExpired | Refusal::TokenNotYetValid => 4,
+        Refusal::KeysUnavailable => 3,
+        Refusal::TokenSignature => 2,
+        Refusal::TokenUnknownKey => 1,
+        _ => 0,
+    };
+    if rank(other) > rank(one) { other } else { one }
 }
 
 impl Source {

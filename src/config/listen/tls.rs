@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{InconsistentKeys, ServerConfig};
 use zeroize::Zeroizing;
@@ -103,7 +104,14 @@ impl ListenerTlsConfig {
             }
             _ => builder.with_no_client_auth(),
         };
-        Ok(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity))))
+        let mut server = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+        if self.client_ca_file.is_some() {
+            // A session that is resumed has the certificate of the first handshake, which is not verified again: a caller could go
+            // on with one that has expired, or that it has replaced by one with other names.
+            server.session_storage = Arc::new(NoServerSessionStorage {});
+            server.send_tls13_tickets = 0;
+        }
+        Ok(server)
     }
 }
 

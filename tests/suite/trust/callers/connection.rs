@@ -3,8 +3,16 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 
 use rustix::process::{getegid, geteuid};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::setup::{BILLING_KEY, configuration, configured, outcome, sha256};
 use crate::harness::{Connection, MockUpstream, Pki, Request, Sidekey, run};
@@ -275,6 +283,7 @@ async fn certificate_is_known_by_its_names() {
         (&["spiffe://example.com/ns/prod/web"], &[], "401", "401"),
         (&[], &["a.b.apps.example.org"], "401", "401"),
         (&[], &["*.apps.example.org"], "401", "401"),
+        (&[], &["a*.apps.example.org"], "401", "401"),
         (&[], &["spiffe.example.org"], "401", "401"),
     ] {
         let identity = clients.caller_pem(uris, dns);
@@ -289,4 +298,67 @@ async fn certificate_is_known_by_its_names() {
     // The same names from another CA are none.
     let forged = strangers.caller_pem(&[web], &[]);
     assert_eq!(with_certificate(&sidekey, &pki, &forged, "--http1.1", "/crm/x").await, "000");
+}
+
+/// How the second of two handshakes with the same certificate was made, in each version of TLS.
+async fn second_handshakes(
+    sidekey: &Sidekey,
+    pki: &Pki,
+    (certificate, key): &(String, String),
+) -> Vec<HandshakeKind> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(pki.ca_pem().as_bytes()).unwrap()).unwrap();
+    let mut kinds = Vec::new();
+    for version in [&TLS12, &TLS13] {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots.clone())
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()],
+                PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap(),
+            )
+            .unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let mut kind = None;
+        for _ in 0..2 {
+            let wire = TcpStream::connect(sidekey.address()).await.unwrap();
+            let name = ServerName::try_from("localhost").unwrap();
+            let mut stream = connector.connect(name, wire).await.unwrap();
+            let request = "GET /crm/x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            assert!(answer.starts_with(b"HTTP/1.1 200 "), "{}", answer.escape_ascii());
+            kind = stream.get_ref().1.handshake_kind();
+        }
+        kinds.extend(kind);
+    }
+    kinds
+}
+
+#[tokio::test]
+async fn session_with_a_client_certificate_is_not_resumed() {
+    let upstream = MockUpstream::plain().await;
+    let (pki, clients) = (Pki::new(), Pki::named("clients"));
+    let identity = clients.caller_pem(&[], &["a.apps.example.org"]);
+    let callers = "callers: { local: { certificate: { dns: '*.apps.example.org' } } }";
+    let sidekey = demanding(&upstream, &pki, &clients, callers).await;
+    assert_eq!(
+        second_handshakes(&sidekey, &pki, &identity).await,
+        [HandshakeKind::Full, HandshakeKind::Full]
+    );
+    // Without client certificates nothing depends on that.
+    let files = pki.server_files(&["localhost"]);
+    let listen = "{ address: '127.0.0.1:0', tls: { cert_file: $DIR/cert.pem, key_file: $DIR/key.pem } }";
+    let open = Sidekey::configured(&configuration(&upstream, "", listen))
+        .file("cert.pem", &std::fs::read_to_string(files.certificate).unwrap())
+        .file("key.pem", &std::fs::read_to_string(files.key).unwrap())
+        .start()
+        .await;
+    assert_eq!(
+        second_handshakes(&open, &pki, &identity).await,
+        [HandshakeKind::Resumed, HandshakeKind::Resumed]
+    );
 }

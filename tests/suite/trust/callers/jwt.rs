@@ -203,6 +203,36 @@ async fn forged_or_stale_token_is_refused() {
     }
 }
 
+/// Two callers of one issuer have keys from two places. What the caller is told does not depend on their order.
+#[tokio::test]
+async fn reason_is_that_of_the_keys_that_come_closest() {
+    let (upstream, issuer, other) = (MockUpstream::plain().await, Issuer::new("k1"), Issuer::new("k2"));
+    let server = MockUpstream::plain().await;
+    server.always(MockResponse::status(503));
+    let identity = |keys: &str| format!("{{ jwt: {{ issuer: '{ISSUER}', audience: sidekey, {keys} }} }}");
+    let (file, none) = (identity("jwks_file: $DIR/jwks.json"), identity("jwks_file: $DIR/other.json"));
+    let away = identity(&format!("jwks_url: '{}/keys'", server.url()));
+    let expired = issuer.token(&with(&json!({ "exp": now() - 60 })));
+    let unknown = Issuer::new("k3").token(&claims());
+    for (one, two, token, expected) in [
+        (&file, &none, &expired, (401, "token_expired")),
+        (&none, &file, &expired, (401, "token_expired")),
+        (&file, &away, &unknown, (503, "")),
+        (&away, &file, &unknown, (503, "")),
+        (&away, &file, &expired, (401, "token_expired")),
+    ] {
+        let callers = format!("callers: {{ one: {one}, two: {two} }}");
+        let sidekey = Sidekey::configured(&configuration(&upstream, &callers, "127.0.0.1:0"))
+            .file("jwks.json", &issuer.jwks())
+            .file("other.json", &other.jwks())
+            .start()
+            .await;
+        let found = call(&sidekey, "/crm/x", token).await;
+        assert_eq!((found.0, found.1.as_str()), expected, "{one} {two}");
+    }
+    assert_eq!(upstream.request_count(), 0);
+}
+
 #[tokio::test]
 async fn changed_file_of_keys_is_in_use_for_tokens_that_were_accepted_before() {
     let (upstream, issuer, next) = (MockUpstream::plain().await, Issuer::new("k1"), Issuer::new("k2"));
