@@ -9,6 +9,7 @@ use super::exit::EXIT_USAGE;
 use crate::callers::{CallerCounts, CallerId, CallerPolicy, NotPermitted, Permission};
 use crate::config::{ANONYMOUS, Config, ServiceConfig};
 use crate::rules::{Decision, Denial, RequestView, Rule, path_at_upstream};
+use crate::runtime::base_path::escapes_base_path;
 use crate::secret::SecretCache;
 
 /// Arguments of `sidekey explain`.
@@ -96,7 +97,12 @@ fn decide(
     let file: &Path = &args.config.config;
     let (path, query) =
         args.path.split_once('?').map_or((args.path.as_str(), None), |(path, query)| (path, Some(query)));
+    let refused = never_forwarded(&args.method, base_path, path);
     let path = path_at_upstream(base_path, path);
+    if let Some(why) = refused {
+        let shown = if path.starts_with('/') { path.into_owned() } else { String::new() };
+        return (shown, format!("denied, whatever the rules are: {why}"), false);
+    }
     let is_websocket = args.method == "WEBSOCKET";
     let view = || RequestView {
         method: if is_websocket { "GET" } else { &args.method },
@@ -122,6 +128,18 @@ fn decide(
     let said = said(&decision) + &role;
     let is_allowed = matches!(decision, Decision::Allowed(_));
     (path.clone().into_owned(), said, is_allowed)
+}
+
+/// Why a request of this method and path is forwarded by no service, if it is so.
+fn never_forwarded(method: &str, base_path: &str, path: &str) -> Option<&'static str> {
+    if method == "TRACE" {
+        return Some("TRACE would send the credential back");
+    }
+    let is_path = path.is_empty() || path.starts_with('/') || (path == "*" && method == "OPTIONS");
+    if !is_path || path.contains('#') {
+        return Some("it is not a path below the service");
+    }
+    (!base_path.is_empty() && escapes_base_path(path)).then_some("the path leaves the upstream's base path")
 }
 
 fn permission_said(permission: &Permission<'_>, file: &Path) -> String {

@@ -55,6 +55,21 @@ async fn explain_prints_the_decision_and_the_line() {
             "GET https://crm.example.com/api/v1/%2e%2e/x: denied: servers may read the path differently: it has a segment \
              `.` or `..`\n",
         ),
+        (
+            ["crm", "TRACE", "/v1/x"],
+            1,
+            "TRACE https://crm.example.com/api/v1/x: denied, whatever the rules are: TRACE would send the credential back\n",
+        ),
+        (
+            ["crm", "GET", "/%2e%2e/x"],
+            1,
+            "GET https://crm.example.com/api/%2e%2e/x: denied, whatever the rules are: the path leaves the upstream's base path\n",
+        ),
+        (
+            ["open", "GET", "x"],
+            1,
+            "GET https://open.example.com: denied, whatever the rules are: it is not a path below the service\n",
+        ),
         (["open", "DELETE", ""], 0, "DELETE https://open.example.com/: allowed: no rule is against it\n"),
     ] {
         let [service, method, path] = arguments;
