@@ -30,6 +30,16 @@ impl<'a> PlainHead<'a> {
         Self { start, fields }
     }
 
+    /// Reads the head of an upstream. White space between a name and its colon belongs to neither: a proxy removes it (RFC 9112 §5.1).
+    pub(super) fn read_of_upstream(bytes: &'a [u8]) -> Self {
+        let mut head = Self::read(bytes);
+        for (name, _) in &mut head.fields {
+            let end = name.iter().rposition(|byte| !matches!(byte, b' ' | b'\t'));
+            *name = end.map_or(&[][..], |end| &name[..=end]);
+        }
+        head
+    }
+
     /// The values of the fields with this name.
     pub(super) fn values(&self, name: &str) -> Vec<&'a [u8]> {
         self.fields

@@ -46,7 +46,7 @@ pub fn response_head(input: &[u8]) {
         let Ok(head) = parse_response(bytes, &mut header_buffer, to_head, MAX_RESPONSE_FIELDS) else {
             continue;
         };
-        let upstream = PlainHead::read(bytes);
+        let upstream = PlainHead::read_of_upstream(bytes);
         upstream.assert_fields_are_clean();
         assert_eq!(std::str::from_utf8(&upstream.start[9..12]).ok(), Some(&*head.status.to_string()));
         let fields = head.fields.iter().map(|field| (field.name.as_bytes(), field.value.trim_ascii()));

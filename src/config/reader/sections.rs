@@ -56,4 +56,23 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("CANARY"), "{error}");
         }
     }
+
+    #[test]
+    fn names_without_a_value_are_hidden_in_secret_sections() {
+        for auth in [
+            "type: oauth2, grant_type: jwt_bearer, token_url: 'https://a.example', claims: { sub: a,CANARY }",
+            "type: oauth2, grant_type: jwt_bearer, token_url: 'https://a.example', claims: { deep: { sub: a,CANARY } }",
+            "type: oauth2, grant_type: jwt_bearer, token_url: 'https://a.example', assertion_headers: { typ: a,CANARY }",
+            "type: oauth2, grant_type: client_credentials, token_url: 'https://a.example', params: { a: b,CANARY }",
+            "type: jwt, private_key: x, claims: { sub: a,CANARY }",
+            "type: header, headers: { X-Key: a,CANARY }",
+            "type: github_app, permissions: { contents: read,CANARY }",
+            "type: login, login_url: 'https://a.example', fields: { password: a,CANARY }",
+            "type: login, login_url: 'https://a.example', fields: { password: a }, previous: { password: a,CANARY }",
+        ] {
+            let text = format!("services: {{ a: {{ upstream: 'https://a.example', auth: {{ {auth} }} }} }}");
+            let error = Config::parse(&text, "a.yaml", crate::credential::READERS).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("CANARY"), "{error}");
+        }
+    }
 }

@@ -356,7 +356,8 @@ impl<'a> Value<'a> {
         number
     }
 
-    /// The entries of a mapping whose keys are names the operator chose.
+    /// The entries of a mapping whose keys are names the operator chose. A name without a value may be part of a secret that was cut at
+    /// a comma, if the section holds one: its errors are those of the mapping.
     pub fn entries(&self) -> Option<Vec<(&'a str, Value<'a>)>> {
         self.check_format("names and values", |format| matches!(format, Format::Names(_) | Format::Json));
         let Kind::Map(entries) = &self.node.kind else {
@@ -365,7 +366,11 @@ impl<'a> Value<'a> {
         };
         let format = self.format.of_names();
         let entry = |(key, node): &'a (String, Node)| {
-            self.without_invisible(key).map(|key| (key, self.entry(key, node, format)))
+            let mut value = self.entry(key, node, format);
+            if self.in_secret_section && value.is_empty() {
+                value.path.clone_from(&self.path);
+            }
+            self.without_invisible(key).map(|key| (key, value))
         };
         // All keys are read, so that every error is reported.
         Some(entries.iter().filter_map(entry).collect())
