@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use chrono::DateTime;
+use chrono::{DateTime, Datelike as _, Timelike as _};
 
 /// A time as AWS writes it: `20150830T123600Z`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,17 @@ impl Timestamp {
     /// A time in seconds since 1970.
     pub(super) fn at(seconds: i64) -> Self {
         let time = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
-        Self(time.format("%Y%m%dT%H%M%SZ").to_string())
+        // By hand, because every request has one: chrono would parse its format each time.
+        let (date, clock) = (time.date_naive(), time.time());
+        Self(format!(
+            "{:04}{:02}{:02}T{:02}{:02}{:02}Z",
+            date.year(),
+            date.month(),
+            date.day(),
+            clock.hour(),
+            clock.minute(),
+            clock.second()
+        ))
     }
 
     /// The time.
