@@ -6,7 +6,13 @@
 
 # Tests that need other software than the Rust toolchain, curl and openssl (`make test-deps` installs it).
 # Each word is a part of the path of a test, as `cargo test -- --skip` takes it.
-REAL_SOFTWARE := real:: deploy:: release:: \
+REAL_SOFTWARE := real:: deploy:: release:: fleet:: admin::manage::page:: \
+	git_reads_a_repository_with_the_credential java_calls_the_api node_calls_the_api python_calls_the_api \
+	command_is_stopped_and_continued_by_the_shell_around_it signals_of_the_terminal_reach_the_command_once \
+	access_token_has_the_scopes_of_the_configuration app_gets_an_installation_token_and_narrows_it \
+	id_token_is_for_the_audience_and_the_key_of_the_environment jwt_is_verified_by_jose jwt_of_a_shared_secret_is_verified_by_jose \
+	new_key_file_is_used_without_a_restart new_key_is_used_without_a_restart status_page_with_500_services trace_span_in_ \
+	subject_token_of_a_file_is_read_for_each_exchange workload_identity_is_what_the_environment_says \
 	admin::status_page admin_refresh_fetches_a_new_token admin_refresh_recovers_service_without_token \
 	admin_test_calls_upstream_once_and_explains api_reloads_configuration \
 	api_shows_each_service_state_with_cause_and_advice openapi_document_describes_every_response \
