@@ -2,6 +2,7 @@
 //!
 //! Everything else is installed as it is. tests/suite/deploy/kubernetes validates the manifests for newer versions.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -85,7 +86,7 @@ pub fn older_kustomization(folder: &Path, name: &str) -> PathBuf {
     let base = kubernetes().join(name);
     let mut text = format!("resources: ['{up}{}']\npatches:\n", base.strip_prefix("/").unwrap().display());
     for (kind, name, patch) in PATCHES {
-        text += &format!("  - {{ target: {{ kind: {kind}, name: {name} }}, patch: '{patch}' }}\n");
+        writeln!(text, "  - {{ target: {{ kind: {kind}, name: {name} }}, patch: '{patch}' }}").unwrap();
     }
     fs::write(overlay.join("kustomization.yaml"), text).unwrap();
     overlay
