@@ -3,8 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::setup::{Callers, Provider, config, kill, next_holder, refresh_token, shared, start};
-use crate::harness::{Redis, Sidekey, assert_eventually};
+use super::setup::{
+    Callers, Provider, client_credentials, config, kill, next_holder, refresh_token, shared, start,
+};
+use crate::harness::{MockResponse, Redis, Sidekey, assert_eventually};
 
 const WAIT: Duration = Duration::from_secs(30);
 
@@ -143,4 +145,26 @@ async fn death_of_the_holder_after_its_write_costs_nothing() {
     let expiries = usize::try_from(took.as_secs() / 5 + 1).unwrap();
     assert!(requests <= expiries, "{requests} requests, {expiries} expiries");
     assert_eq!(provider.state.lock().reused, Vec::<String>::new(), "no grant was lost");
+}
+
+/// The lease of a holder has ended while it waits for the answer, and another has the lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn lock_of_another_is_not_released() {
+    let (provider, redis) = (Provider::new(Duration::from_secs(60)), Redis::start(&[]).await);
+    let (endpoint, upstream) = (provider.serve().await, provider.upstream().await);
+    provider.state.lock().delay = Duration::from_secs(2);
+    let config = config(&shared(&redis), &upstream, &client_credentials(&endpoint));
+    let failure = MockResponse::status(503).after(Duration::from_secs(2));
+    for (refusal, outcome) in [(None, "{sidekey}:*:r"), (Some(failure), "{sidekey}:*:f")] {
+        provider.state.lock().refusal = refusal;
+        redis.cli(&["FLUSHALL"]).await;
+        let process = start(&config, 1).await.remove(0);
+        assert_eventually(WAIT, "the record is locked", async || !redis.keys("{sidekey}:*:l").await.is_empty())
+            .await;
+        let lock = redis.keys("{sidekey}:*:l").await.remove(0);
+        assert_eq!(redis.cli(&["SET", &lock, "another", "PX", "600000"]).await.trim(), "OK");
+        assert_eventually(WAIT, "the outcome is shared", async || !redis.keys(outcome).await.is_empty()).await;
+        assert_eq!(redis.cli(&["GET", &lock]).await.trim(), "another", "{outcome}");
+        kill(process).await;
+    }
 }
