@@ -26,5 +26,6 @@ pub(super) fn without_spelling(url: &mut Url) {
         },
         Some(Host::Ipv4(_)) | None => return,
     };
-    url.set_host(Some(&host)).expect("a host that was parsed");
+    // A name that is none without its dot, such as `a.0..`, keeps it.
+    let _ = url.set_host(Some(&host));
 }
