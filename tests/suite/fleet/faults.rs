@@ -159,11 +159,14 @@ async fn lock_of_another_is_not_released() {
         provider.state.lock().refusal = refusal;
         redis.cli(&["FLUSHALL"]).await;
         let process = start(&config, 1).await.remove(0);
-        assert_eventually(WAIT, "the record is locked", async || !redis.keys("{sidekey}:*:l").await.is_empty())
-            .await;
+        assert_eventually(WAIT, "the record is locked", async || {
+            !redis.keys("{sidekey}:*:l").await.is_empty()
+        })
+        .await;
         let lock = redis.keys("{sidekey}:*:l").await.remove(0);
         assert_eq!(redis.cli(&["SET", &lock, "another", "PX", "600000"]).await.trim(), "OK");
-        assert_eventually(WAIT, "the outcome is shared", async || !redis.keys(outcome).await.is_empty()).await;
+        assert_eventually(WAIT, "the outcome is shared", async || !redis.keys(outcome).await.is_empty())
+            .await;
         assert_eq!(redis.cli(&["GET", &lock]).await.trim(), "another", "{outcome}");
         kill(process).await;
     }
