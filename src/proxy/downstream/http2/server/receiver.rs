@@ -401,7 +401,7 @@ fn settings(header: FrameHeader, payload: &[u8], streams: &mut Streams) -> Resul
         let value = u32::from_be_bytes([*v0, *v1, *v2, *v3]);
         match u16::from_be_bytes([*i0, *i1]) {
             setting::HEADER_TABLE_SIZE if value < HEADER_TABLE_SIZE => {
-                streams.peer.is_table_update_due = true
+                streams.peer.is_table_update_due = true;
             }
             setting::ENABLE_PUSH if value > 1 => return Err(Reason::PROTOCOL_ERROR),
             setting::INITIAL_WINDOW_SIZE if i64::from(value) > MAX_WINDOW => {
