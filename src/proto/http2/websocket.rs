@@ -28,7 +28,7 @@ pub(crate) fn write_upgrade_fields(out: &mut Vec<u8>) {
 }
 
 /// The `Sec-WebSocket-Accept` that a server sends if it has read the key in `head`; `None` if `head` has no
-/// key written by a [`RequestWriter`](super::request_head::RequestWriter).
+/// key written by a `RequestWriter` (`request_head.rs`).
 pub fn expected_accept(head: &[u8]) -> Option<String> {
     let at = memmem::find(head, UPGRADE_FIELDS)? + UPGRADE_FIELDS.len();
     let key = head.get(at..at + KEY_LENGTH)?;
