@@ -3,6 +3,7 @@
 use std::io;
 
 use super::limits::MAX_HEAD;
+use crate::proto::fields::HeaderClass;
 
 /// How the bytes of a body are coded. The data plane has checked them before it wrote them, so this only
 /// removes what `proxy::wire::framing` let through.
@@ -23,6 +24,19 @@ impl Coding {
     /// Whether nothing follows the head.
     pub fn is_done(&self) -> bool {
         *self == Self::NONE
+    }
+
+    /// Reads what a field of a head says of the coding of its body.
+    pub(super) fn read_field(&mut self, class: HeaderClass, value: &[u8]) -> io::Result<()> {
+        match class {
+            HeaderClass::TransferEncoding => *self = Self::chunked(),
+            HeaderClass::ContentLength => {
+                let digits = std::str::from_utf8(value).unwrap_or_default();
+                *self = Self::Length(digits.parse().map_err(|_| malformed("a length that is no number"))?);
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Whether the bytes are chunks.

@@ -6,10 +6,12 @@ use h2::Reason;
 pub(crate) const HEADER_LENGTH: usize = 9;
 /// What a client sends first (RFC 9113 §3.4).
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// The flow-control window of a stream and of a connection before anything is said (RFC 9113 §6.9.2).
+pub(crate) const DEFAULT_WINDOW: u32 = 65_535;
 /// The largest flow-control window (RFC 9113 §6.9.1).
 pub(crate) const MAX_WINDOW: i64 = (1 << 31) - 1;
 
-/// Types of frames.
+/// The types of frames (RFC 9113 §6).
 pub(crate) mod kind {
     pub(crate) const DATA: u8 = 0;
     pub(crate) const HEADERS: u8 = 1;
@@ -79,7 +81,7 @@ impl FrameHeader {
     }
 }
 
-/// Appends a frame.
+/// Appends a frame with this payload.
 pub(crate) fn put(out: &mut Vec<u8>, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
     out.extend_from_slice(&FrameHeader { length: payload.len(), kind, flags, stream }.bytes());
     out.extend_from_slice(payload);

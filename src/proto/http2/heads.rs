@@ -128,29 +128,35 @@ fn fields(
     map.reserve(parsed.len());
     for field in parsed {
         let class = HeaderClass::of(field.name);
-        match class {
-            HeaderClass::TransferEncoding => {
-                coding = Coding::chunked();
-                continue;
-            }
-            HeaderClass::Connection | HeaderClass::HopByHop | HeaderClass::Upgrade | HeaderClass::Host => {
-                continue;
-            }
-            HeaderClass::ContentLength => {
-                let digits = std::str::from_utf8(field.value).unwrap_or_default();
-                coding = Coding::Length(digits.parse().map_err(|_| malformed("a length that is no number"))?);
-            }
-            _ => {}
+        coding.read_field(class, field.value)?;
+        if !is_in_http2(class) {
+            continue;
         }
         let name =
             HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| malformed("a field without name"))?;
         let value = HeaderValue::from_maybe_shared(copy.slice_ref(within(head, &copy, field.value)));
         let mut value = value.map_err(|_| malformed("a value that is none"))?;
-        let is_credential = matches!(class, HeaderClass::Authorization | HeaderClass::Cookie);
-        value.set_sensitive(is_credential || sensitive.contains(&name));
+        value.set_sensitive(is_sensitive(class) || sensitive.contains(&name));
         map.append(name, value);
     }
     Ok(coding)
+}
+
+/// Whether a field that the data plane has written exists in HTTP/2 (RFC 9113 §8.2.2).
+pub(super) fn is_in_http2(class: HeaderClass) -> bool {
+    !matches!(
+        class,
+        HeaderClass::Connection
+            | HeaderClass::HopByHop
+            | HeaderClass::Host
+            | HeaderClass::TransferEncoding
+            | HeaderClass::Upgrade
+    )
+}
+
+/// Whether a field is never-indexed, whatever the credential is (RFC 7541 §7.1.3).
+pub(super) fn is_sensitive(class: HeaderClass) -> bool {
+    matches!(class, HeaderClass::Authorization | HeaderClass::Cookie)
 }
 
 /// The slice of `copy` at the position that `part` has in `head`.
@@ -196,7 +202,7 @@ pub(crate) fn write_trailers(out: &mut Vec<u8>, trailers: &HeaderMap) {
     put(out, &[b"\r\n"]);
 }
 
-/// Appends the parts.
+/// Appends the parts to `out`, one behind the other.
 pub(super) fn put(out: &mut Vec<u8>, parts: &[&[u8]]) {
     for part in parts {
         out.extend_from_slice(part);

@@ -10,7 +10,7 @@ use h2::client;
 pub const STREAM_WINDOW: u32 = 256 * 1024;
 /// Bytes that the peer may send by all streams of a connection before they are read.
 pub const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Bytes that are buffered for one stream if the peer reads slowly.
+/// Bytes that are buffered for one stream if an upstream reads slowly.
 pub const SEND_BUFFER: usize = 64 * 1024;
 /// Size of the largest frame that is accepted.
 pub const MAX_FRAME: u32 = 32 * 1024;
@@ -24,7 +24,7 @@ pub const MAX_LOCAL_RESETS: usize = 1000;
 pub const MAX_PENDING_RESETS: usize = 20;
 /// Streams that this side has reset and remembers, so that their late frames are not an error.
 pub const REMEMBERED_RESETS: usize = 32;
-/// Time for which they are remembered.
+/// Time for which they are remembered on a connection to an upstream. A connection from a caller remembers the last ones.
 pub const RESET_MEMORY: Duration = Duration::from_secs(5);
 /// Size of HPACK's dynamic table (RFC 7541 §4.2): the default of HTTP/2.
 pub const HEADER_TABLE_SIZE: u32 = 4096;

@@ -98,7 +98,7 @@ impl<'a> RequestWriter<'a> {
         }
     }
 
-    /// Writes the next field.
+    /// Writes the next field of the block.
     pub(crate) fn field(&mut self, name: &[u8], value: &[u8]) {
         self.size += name.len() + value.len() + FIELD_OVERHEAD;
         self.head.is_over_size |= self.size > MAX_HEAD as usize;
@@ -132,8 +132,7 @@ impl<'a> RequestWriter<'a> {
         if !self.has_begun {
             self.begin()?;
         }
-        let name = check_field(name, value)?;
-        let class = HeaderClass::of(name);
+        let (name, class) = check_field(name, value)?;
         match class {
             HeaderClass::Host => {
                 if std::mem::replace(&mut self.has_host, true) {
@@ -246,25 +245,26 @@ impl<'a> RequestWriter<'a> {
 
 /// Writes a field of a trailer section as a line, if it may be there.
 pub(crate) fn put_trailer(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
-    let name = check_field(name, value)?;
+    let (name, _) = check_field(name, value)?;
     put(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
     Ok(())
 }
 
-/// Checks a field that is no pseudo-header field (RFC 9113 §8.2); returns its name.
-fn check_field<'n>(name: &'n [u8], value: &[u8]) -> Result<&'n str, Malformed> {
+/// Checks a field that is no pseudo-header field (RFC 9113 §8.2); returns its name and its class.
+fn check_field<'n>(name: &'n [u8], value: &[u8]) -> Result<(&'n str, HeaderClass), Malformed> {
     let is_name = |byte: &u8| is_tchar(*byte) && !byte.is_ascii_uppercase();
     if name.is_empty() || !name.iter().all(is_name) || !is_value(value) {
         return Err(Malformed);
     }
     let name = std::str::from_utf8(name).map_err(|_| Malformed)?;
-    let is_of_connection = match HeaderClass::of(name) {
+    let class = HeaderClass::of(name);
+    let is_of_connection = match class {
         HeaderClass::Connection | HeaderClass::TransferEncoding | HeaderClass::Upgrade => true,
         HeaderClass::HopByHop => matches!(name, "keep-alive" | "proxy-connection"),
         HeaderClass::Te => value != b"trailers",
         _ => false,
     };
-    if is_of_connection { Err(Malformed) } else { Ok(name) }
+    if is_of_connection { Err(Malformed) } else { Ok((name, class)) }
 }
 
 /// Whether a value has no control characters, and no whitespace at its beginning or end.

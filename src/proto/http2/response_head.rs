@@ -7,6 +7,7 @@ use httparse::Header;
 use memchr::memmem;
 
 use super::coding::{Coding, malformed};
+use super::heads::{is_in_http2, is_sensitive};
 use super::hpack::encoder::{put_field, put_status};
 use crate::proto::fields::HeaderClass;
 
@@ -27,15 +28,22 @@ pub(crate) struct ResponseContext {
 /// A response head that was translated.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ResponseHead {
-    /// The number of bytes of the HTTP/1.1 head.
+    /// The number of bytes of the HTTP/1.1 head, and of the empty body behind it, if there is one.
     pub(crate) length: usize,
     /// The coding of the bytes behind it.
     pub(crate) coding: Coding,
     /// Whether another head follows (RFC 9110 §15.2).
     pub(crate) is_interim: bool,
-    /// Whether the response is complete, and the bytes behind the head are not sent: an error for a gRPC client
-    /// ("Trailers-Only").
+    /// Whether the response is complete, and the bytes behind it are not sent: the body is empty, or the response is an error for
+    /// a gRPC client ("Trailers-Only").
     pub(crate) is_complete: bool,
+}
+
+impl ResponseHead {
+    /// Whether the stream ends with the head.
+    pub(crate) fn is_end(&self) -> bool {
+        !self.is_interim && (self.is_complete || self.coding.is_done())
+    }
 }
 
 /// Appends the field block of the response whose head is at the front of `bytes`. `block` has nothing of it before.
@@ -73,15 +81,10 @@ pub(crate) fn encode_response(
     put_status(block, Digits::of(if is_open { 200 } else { status }).as_str());
     let mut coding = Coding::NONE;
     for field in parsed.headers.iter() {
-        match HeaderClass::of(field.name) {
-            HeaderClass::TransferEncoding => coding = Coding::chunked(),
-            HeaderClass::ContentLength => {
-                let digits = std::str::from_utf8(field.value).unwrap_or_default();
-                coding = Coding::Length(digits.parse().map_err(|_| malformed("a length that is no number"))?);
-                put(block, field);
-            }
-            _ if is_open && field.name.eq_ignore_ascii_case("sec-websocket-accept") => {}
-            _ => put(block, field),
+        let class = HeaderClass::of(field.name);
+        coding.read_field(class, field.value)?;
+        if !(is_open && field.name.eq_ignore_ascii_case("sec-websocket-accept")) {
+            put(block, class, field);
         }
     }
     if is_open {
@@ -89,24 +92,26 @@ pub(crate) fn encode_response(
     } else if context.is_head || matches!(status, 100..=199 | 204 | 304) {
         coding = Coding::NONE;
     }
-    Ok(ResponseHead { length, coding, is_interim: status < 200 && !is_open, is_complete: false })
+    let is_empty_body = coding.is_chunked() && bytes[length..] == *b"0\r\n\r\n";
+    Ok(ResponseHead {
+        length: if is_empty_body { bytes.len() } else { length },
+        coding,
+        is_interim: status < 200 && !is_open,
+        is_complete: is_empty_body,
+    })
 }
 
-/// Writes a field, if it exists in HTTP/2.
-fn put(block: &mut Vec<u8>, field: &Header<'_>) {
-    let is_sensitive = match HeaderClass::of(field.name) {
-        HeaderClass::Connection | HeaderClass::HopByHop | HeaderClass::Upgrade | HeaderClass::Host => return,
-        HeaderClass::TransferEncoding => return,
-        HeaderClass::Authorization | HeaderClass::Cookie => true,
-        _ => false,
-    };
-    put_field(block, field.name.as_bytes(), field.value, is_sensitive);
+/// Writes a field of this class, if it exists in HTTP/2.
+fn put(block: &mut Vec<u8>, class: HeaderClass, field: &Header<'_>) {
+    if is_in_http2(class) {
+        put_field(block, field.name.as_bytes(), field.value, is_sensitive(class));
+    }
 }
 
 /// Writes the fields of a trailer section.
 pub(crate) fn put_trailers(block: &mut Vec<u8>, fields: &[Header<'_>]) {
     for field in fields {
-        put(block, field);
+        put(block, HeaderClass::of(field.name), field);
     }
 }
 
@@ -119,10 +124,11 @@ fn find<'h, 'b>(fields: &'h [Header<'b>], class: HeaderClass) -> Option<&'h Head
 fn put_grpc_error(block: &mut Vec<u8>, reason: &[u8], fields: &[Header<'_>]) {
     put_status(block, "200");
     for field in fields {
-        let is_replaced = HeaderClass::of(field.name) == HeaderClass::ContentLength
-            || field.name.eq_ignore_ascii_case("content-type");
+        let class = HeaderClass::of(field.name);
+        let is_replaced =
+            class == HeaderClass::ContentLength || field.name.eq_ignore_ascii_case("content-type");
         if !is_replaced {
-            put(block, field);
+            put(block, class, field);
         }
     }
     put_field(block, b"content-type", b"application/grpc", false);

@@ -1,5 +1,7 @@
 //! Reads field blocks (RFC 7541 §6).
 
+use h2::Reason;
+
 use super::dynamic_table::DynamicTable;
 use super::{huffman, integer, static_table};
 
@@ -10,6 +12,13 @@ const KEPT_CAPACITY: usize = 4096;
 /// §4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InvalidBlock;
+
+impl From<InvalidBlock> for Reason {
+    /// RFC 9113 §4.3.
+    fn from(_: InvalidBlock) -> Self {
+        Self::COMPRESSION_ERROR
+    }
+}
 
 /// Reads the field blocks of one direction of a connection.
 pub(crate) struct Decoder {

@@ -13,7 +13,7 @@ const ENTRY_OVERHEAD: usize = 32;
 pub(super) struct DynamicTable {
     /// The names and values of all entries, behind those of entries that were removed.
     bytes: Vec<u8>,
-    /// The newest first.
+    /// The entries, the newest first.
     entries: VecDeque<Entry>,
     /// The size of all entries.
     size: usize,

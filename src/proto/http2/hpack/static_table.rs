@@ -65,7 +65,7 @@ pub(super) const FIELDS: [(&str, &str); 61] = [
     ("www-authenticate", ""),
 ];
 
-/// The number of fields.
+/// The number of fields of the table.
 pub(super) const LENGTH: usize = FIELDS.len();
 
 /// The index of a name that responses often have, in any case; `None` for every other one.

@@ -104,7 +104,7 @@ async fn run<I: Io>(
             let is_idle = loop {
                 match streams.poll_next_unpin(cx) {
                     Poll::Ready(Some(mut timer)) => {
-                        ReusableTimer::release_task(&mut timer);
+                        timer.release_task();
                         unused_timers.push(timer);
                     }
                     Poll::Ready(None) => break true,

@@ -37,7 +37,7 @@ pub(super) struct FramesIo<'a, I> {
     has_paused: bool,
 }
 
-/// Why a connection ends.
+/// The reason for which a connection ends.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum End {
     #[error("the caller has closed it")]

@@ -60,13 +60,13 @@ impl Stream {
 
     /// Sends the head at the front of `bytes`; returns its length, including an empty body behind it.
     fn send_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let (head, is_all) = self.handle.send_head(bytes, self.context)?;
-        if head.is_complete || is_all {
+        let head = self.handle.send_head(bytes, self.context)?;
+        if head.is_complete {
             self.response = ResponseState::Complete;
         } else if !head.is_interim {
             self.response = ResponseState::Body(OutboundBody::new(head.coding));
         }
-        Ok(if is_all { bytes.len() } else { head.length })
+        Ok(head.length)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Floods of frames that have no content and cost an answer or a look: PING, SETTINGS, empty DATA and others (RFC 9113 §10.5,
-//! CVE-2019-9512, CVE-2019-9515, CVE-2019-9518). From a caller that does not read the answers nothing more is read. One that does could go
-//! on for ever, and other connections of the worker would wait.
+//! CVE-2019-9512, CVE-2019-9515, CVE-2019-9518). From a caller that does not read the answers nothing more is read. A
+//! caller that reads them could send without end, and other connections of the worker would wait.
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! What the caller has said that it accepts (RFC 9113 §6.5.2).
 
+use crate::proto::http2::frame::DEFAULT_WINDOW;
+
 /// The settings of the caller.
 pub(super) struct Peer {
     /// The window of a new stream.
@@ -13,6 +15,6 @@ pub(super) struct Peer {
 impl Default for Peer {
     /// What holds before anything is said.
     fn default() -> Self {
-        Self { initial_window: 65_535, max_frame: 16 * 1024, is_table_update_due: false }
+        Self { initial_window: i64::from(DEFAULT_WINDOW), max_frame: 16 * 1024, is_table_update_due: false }
     }
 }

@@ -35,7 +35,7 @@ pub(crate) struct Receiver {
     last_stream: u32,
     has_settings: bool,
     flood: FloodGuard,
-    /// Requests that have come.
+    /// The requests that have come, and that the connection has not taken yet.
     accepted: VecDeque<Received>,
     /// Number of streams that were reset before they were accepted, less those that were accepted since.
     pending_resets: usize,
@@ -245,7 +245,7 @@ impl Receiver {
         }
         let mut section = Vec::new();
         let (mut size, mut is_malformed) = (0, !is_end || is_self_dependent);
-        self.decode(block, |name, value| {
+        self.decoder.decode(block, |name, value| {
             size += name.len() + value.len();
             is_malformed =
                 is_malformed || size > MAX_HEAD as usize || put_trailer(&mut section, name, value).is_err();
@@ -271,9 +271,7 @@ impl Receiver {
     ) -> Result<(), Reason> {
         let mut buffer = Buffer::acquire();
         let mut writer = RequestWriter::new(buffer.bytes_mut(), &mut self.scratch);
-        self.decoder
-            .decode(block, |name, value| writer.field(name, value))
-            .map_err(|_| Reason::COMPRESSION_ERROR)?;
+        self.decoder.decode(block, |name, value| writer.field(name, value))?;
         let head = writer.finish(!is_end);
         self.scratch.trim();
         if self.is_last_said {
@@ -298,10 +296,6 @@ impl Receiver {
         };
         self.accepted.push_back(Received::Request { slot, buffer, head, has_body: !is_end });
         Ok(())
-    }
-
-    fn decode(&mut self, block: &[u8], sink: impl FnMut(&[u8], &[u8])) -> Result<(), Reason> {
-        self.decoder.decode(block, sink).map_err(|_| Reason::COMPRESSION_ERROR)
     }
 
     /// Priorities are deprecated (RFC 9113 §5.3.2). What is not valid is an error nevertheless (§6.3).

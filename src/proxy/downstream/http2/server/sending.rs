@@ -67,22 +67,20 @@ impl Streams {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends the head at the front of `bytes`. Returns it, and whether all of `bytes` was sent: an empty body behind the head is
-    /// sent in the same frame, as "Trailers-Only" of gRPC requires.
+    /// Sends the head at the front of `bytes`. An empty body behind it is sent in the same frame, as "Trailers-Only" of gRPC
+    /// requires.
     pub(super) fn send_head(
         &mut self,
         index: usize,
         bytes: &[u8],
         context: ResponseContext,
-    ) -> io::Result<(ResponseHead, bool)> {
-        let (head, is_all, is_end) = self.put_field_block(self.ids[index], |block| {
+    ) -> io::Result<ResponseHead> {
+        let head = self.put_field_block(self.ids[index], |block| {
             let head = encode_response(bytes, context, block)?;
-            let is_empty_body = bytes[head.length..] == *b"0\r\n\r\n" && head.coding.is_chunked();
-            let is_end = !head.is_interim && (is_empty_body || head.is_complete || head.coding.is_done());
-            Ok((is_end, (head, is_empty_body, is_end)))
+            Ok((head.is_end(), head))
         })?;
-        self.slots[index].is_response_complete = is_end;
-        Ok((head, is_all))
+        self.slots[index].is_response_complete = head.is_end();
+        Ok(head)
     }
 
     /// Sends as much content as the windows allow. `is_last`: nothing follows the last of it.

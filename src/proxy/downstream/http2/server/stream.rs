@@ -28,12 +28,8 @@ impl StreamHandle {
         self.streams.lock().poll_room(self.slot, cx)
     }
 
-    /// Sends the HTTP/1.1 head at the front of `bytes`. Returns it, and whether an empty body behind it was sent as well.
-    pub(crate) fn send_head(
-        &self,
-        bytes: &[u8],
-        context: ResponseContext,
-    ) -> io::Result<(ResponseHead, bool)> {
+    /// Sends the HTTP/1.1 head at the front of `bytes`, and an empty body behind it.
+    pub(crate) fn send_head(&self, bytes: &[u8], context: ResponseContext) -> io::Result<ResponseHead> {
         self.streams.lock().send_head(self.slot, bytes, context)
     }
 

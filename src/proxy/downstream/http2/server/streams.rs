@@ -9,14 +9,12 @@ use super::receive_window::ReceiveWindow;
 use super::slot::{Failure, Slot};
 use super::turns::Turns;
 use crate::net::buffer::Buffer;
-use crate::proto::http2::frame::{self, setting};
+use crate::proto::http2::frame::{self, DEFAULT_WINDOW, setting};
 use crate::proto::http2::limits::{
     CONNECTION_WINDOW, MAX_FRAME, MAX_HEAD, MAX_LOCAL_RESETS, REMEMBERED_RESETS, STREAM_WINDOW,
 };
 
-/// The window of a connection before anything is said (RFC 9113 §6.9.2).
-const DEFAULT_WINDOW: u32 = 65_535;
-/// Nothing more is written by streams, and nothing more is read from the caller, while so many bytes are to be written.
+/// The limit on the bytes that are to be written. At the limit, streams wait, and nothing is read from the caller.
 const MAX_UNWRITTEN: usize = 32 * 1024;
 /// Number of streams for which memory is kept while there are none.
 const KEPT_SLOTS: usize = 8;
