@@ -188,6 +188,15 @@ pub struct Frames {
     stream: TcpStream,
 }
 
+/// Flags of frames. Their meaning depends on the kind.
+pub mod flag {
+    pub const ACK: u8 = 0x1;
+    pub const END_STREAM: u8 = 0x1;
+    pub const END_HEADERS: u8 = 0x4;
+    pub const PADDED: u8 = 0x8;
+    pub const PRIORITY: u8 = 0x20;
+}
+
 /// One frame as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
@@ -200,8 +209,10 @@ pub struct Frame {
 impl Frame {
     pub const DATA: u8 = 0;
     pub const HEADERS: u8 = 1;
+    pub const PRIORITY: u8 = 2;
     pub const RESET: u8 = 3;
     pub const SETTINGS: u8 = 4;
+    pub const PUSH_PROMISE: u8 = 5;
     pub const PING: u8 = 6;
     pub const GOAWAY: u8 = 7;
     pub const WINDOW_UPDATE: u8 = 8;

@@ -49,7 +49,9 @@ pub use eventually::assert_eventually;
 pub use fd_limit::allow_descriptors;
 pub use hpack::{HpackReader, Representation, WireField};
 pub use http1::Fields;
-pub use http2::{Frame, Frames, Http2, Http2Response, Http2Stream, fields, frame, get, part, post, rest};
+pub use http2::{
+    Frame, Frames, Http2, Http2Response, Http2Stream, fields, flag, frame, get, part, post, rest,
+};
 pub use load::{Load, Outcome};
 pub use login::Login;
 pub use mock_http2_upstream::{Http2Request, MockHttp2Upstream};

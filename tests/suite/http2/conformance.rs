@@ -2,30 +2,19 @@
 
 use h2::Reason;
 
-use crate::harness::{Frame, Frames, Gate, MockResponse, MockUpstream, fields, frame};
+use super::heads::head;
+use crate::harness::flag::{ACK, END_HEADERS, END_STREAM, PADDED};
+use crate::harness::{Frame, Frames, Gate, MockResponse, MockUpstream, flag, frame};
 use crate::suite::http::setup::sidekey_for;
-
-const END_STREAM: u8 = 0x1;
-const ACK: u8 = 0x1;
-const END_HEADERS: u8 = 0x4;
-const PADDED: u8 = 0x8;
-const PRIORITY_FLAG: u8 = 0x20;
-const PRIORITY: u8 = 2;
-const PUSH_PROMISE: u8 = 5;
-
-/// The field block of a request to a service whose upstream waits.
-fn block(method: &str) -> Vec<u8> {
-    fields(&[(":method", method), (":scheme", "http"), (":authority", "localhost"), (":path", "/api/x")])
-}
 
 /// A whole request.
 fn get(stream: u32) -> Vec<u8> {
-    frame(Frame::HEADERS, END_STREAM | END_HEADERS, stream, &block("GET"))
+    frame(Frame::HEADERS, END_STREAM | END_HEADERS, stream, &head("GET", &[]))
 }
 
 /// The beginning of a request with a body.
 fn post(stream: u32) -> Vec<u8> {
-    frame(Frame::HEADERS, END_HEADERS, stream, &block("POST"))
+    frame(Frame::HEADERS, END_HEADERS, stream, &head("POST", &[]))
 }
 
 fn settings(setting: u16, value: u32) -> Vec<u8> {
@@ -110,10 +99,10 @@ async fn http2_frame_that_breaks_the_connection_ends_it() {
         ),
         (
             "HEADERS with half a priority",
-            vec![frame(Frame::HEADERS, END_HEADERS | PRIORITY_FLAG, 1, b"\0\0")],
+            vec![frame(Frame::HEADERS, END_HEADERS | flag::PRIORITY, 1, b"\0\0")],
             size,
         ),
-        ("PRIORITY on the connection", vec![frame(PRIORITY, 0, 0, b"\0\0\0\x01\0")], protocol),
+        ("PRIORITY on the connection", vec![frame(Frame::PRIORITY, 0, 0, b"\0\0\0\x01\0")], protocol),
         ("RST_STREAM on the connection", vec![reset(0)], protocol),
         ("RST_STREAM on an idle stream", vec![reset(1)], protocol),
         ("RST_STREAM of another size", vec![get(1), frame(Frame::RESET, 0, 1, b"\0\0\0")], size),
@@ -124,7 +113,11 @@ async fn http2_frame_that_breaks_the_connection_ends_it() {
         ("a window of 2^31", vec![settings(4, 1 << 31)], Reason::FLOW_CONTROL_ERROR),
         ("frames of less than 2^14", vec![settings(5, (1 << 14) - 1)], protocol),
         ("frames of 2^24", vec![settings(5, 1 << 24)], protocol),
-        ("PUSH_PROMISE", vec![get(1), frame(PUSH_PROMISE, END_HEADERS, 1, b"\0\0\0\x02\x82")], protocol),
+        (
+            "PUSH_PROMISE",
+            vec![get(1), frame(Frame::PUSH_PROMISE, END_HEADERS, 1, b"\0\0\0\x02\x82")],
+            protocol,
+        ),
         ("PING on a stream", vec![frame(Frame::PING, 0, 1, &[0; 8])], protocol),
         ("PING of another size", vec![frame(Frame::PING, 0, 0, &[0; 6])], size),
         ("GOAWAY on a stream", vec![frame(Frame::GOAWAY, 0, 1, &[0; 8])], protocol),
@@ -145,13 +138,13 @@ async fn http2_frame_that_breaks_the_connection_ends_it() {
         ),
         ("a frame above 2^15", vec![get(1), frame(Frame::DATA, 0, 1, &[0; (1 << 15) + 1])], size),
     ];
-    let open = frame(Frame::HEADERS, END_STREAM, 1, &block("GET"));
+    let open = frame(Frame::HEADERS, END_STREAM, 1, &head("GET", &[]));
     let complete = frame(Frame::CONTINUATION, END_HEADERS, 1, b"");
     for (what, next) in [
         ("DATA within a field block", frame(Frame::DATA, 0, 1, b"x")),
         ("HEADERS within a field block", get(1)),
         ("HEADERS of another stream within a field block", get(3)),
-        ("PRIORITY within a field block", frame(PRIORITY, 0, 1, b"\0\0\0\x05\0")),
+        ("PRIORITY within a field block", frame(Frame::PRIORITY, 0, 1, b"\0\0\0\x05\0")),
         ("PING within a field block", frame(Frame::PING, 0, 0, &[0; 8])),
         ("an unknown frame within a field block", frame(0xee, 0, 1, b"x")),
         ("CONTINUATION of another stream", frame(Frame::CONTINUATION, END_HEADERS, 3, b"")),
@@ -171,11 +164,11 @@ async fn http2_frame_that_breaks_the_connection_ends_it() {
         ("the end of a Huffman string", b"\x00\x84\xff\xff\xff\xff\x01x"),
         ("a size of the table behind a field", b"\x20"),
     ] {
-        let block = [&block("GET")[..], end].concat();
+        let block = [&head("GET", &[])[..], end].concat();
         let frames = vec![frame(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &block)];
         cases.push((what, frames, Reason::COMPRESSION_ERROR));
     }
-    let larger = [b"\x3f\xe2\x1f", &block("GET")[..]].concat();
+    let larger = [b"\x3f\xe2\x1f", &head("GET", &[])[..]].concat();
     let larger = frame(Frame::HEADERS, END_STREAM | END_HEADERS, 1, &larger);
     cases.push(("a size of the table above its limit", vec![larger], Reason::COMPRESSION_ERROR));
     assert_errors(Frame::GOAWAY, cases).await;
@@ -185,7 +178,7 @@ async fn http2_frame_that_breaks_the_connection_ends_it() {
 async fn http2_frame_that_breaks_a_stream_resets_it() {
     let closed = Reason::STREAM_CLOSED;
     let itself = b"\0\0\0\x01\0";
-    let dependent = [&itself[..], &block("GET")].concat();
+    let dependent = [&itself[..], &head("GET", &[])].concat();
     assert_errors(
         Frame::RESET,
         vec![
@@ -205,17 +198,17 @@ async fn http2_frame_that_breaks_a_stream_resets_it() {
             ),
             (
                 "HEADERS that depend on themselves",
-                vec![frame(Frame::HEADERS, END_STREAM | END_HEADERS | PRIORITY_FLAG, 1, &dependent)],
+                vec![frame(Frame::HEADERS, END_STREAM | END_HEADERS | flag::PRIORITY, 1, &dependent)],
                 Reason::PROTOCOL_ERROR,
             ),
             (
                 "PRIORITY that depends on itself",
-                vec![get(1), frame(PRIORITY, 0, 1, itself)],
+                vec![get(1), frame(Frame::PRIORITY, 0, 1, itself)],
                 Reason::PROTOCOL_ERROR,
             ),
             (
                 "PRIORITY of another size",
-                vec![get(1), frame(PRIORITY, 0, 1, b"\0\0\0\0")],
+                vec![get(1), frame(Frame::PRIORITY, 0, 1, b"\0\0\0\0")],
                 Reason::FRAME_SIZE_ERROR,
             ),
         ],
@@ -225,9 +218,9 @@ async fn http2_frame_that_breaks_a_stream_resets_it() {
 
 #[tokio::test]
 async fn http2_frame_that_only_looks_wrong_is_accepted() {
-    let padded = [&[3][..], &block("GET"), &[0; 3]].concat();
-    let priority = [b"\0\0\0\x09\0", &block("GET")[..]].concat();
-    let (start, rest) = (&block("GET")[..1], &block("GET")[1..]);
+    let padded = [&[3][..], &head("GET", &[]), &[0; 3]].concat();
+    let priority = [b"\0\0\0\x09\0", &head("GET", &[])[..]].concat();
+    let (start, rest) = (&head("GET", &[])[..1], &head("GET", &[])[1..]);
     assert_accepted(vec![
         ("unknown frames", vec![frame(0xee, 0xff, 0, b"x"), frame(0xef, 0, 7, b"")]),
         ("unknown flags", vec![frame(Frame::PING, 0x16, 0, b"12345678")]),
@@ -236,15 +229,15 @@ async fn http2_frame_that_only_looks_wrong_is_accepted() {
             vec![frame(Frame::PING, 0, 1 << 31, b"12345678"), window_update(1 << 31, 1 << 31 | 1)],
         ),
         ("unknown settings", vec![settings(0xffff, 7), settings(9, 1)]),
-        ("an acknowledgement that nobody waits for", vec![frame(Frame::SETTINGS, ACK, 0, b"")]),
+        ("an acknowledgement of no settings", vec![frame(Frame::SETTINGS, ACK, 0, b"")]),
         ("a PING that is an answer", vec![frame(Frame::PING, ACK, 0, b"12345678")]),
         (
             "an answer to the PING of a drain that is none",
             vec![frame(Frame::PING, ACK, 0, b"drained?"), get(1)],
         ),
-        ("PRIORITY on an idle stream", vec![frame(PRIORITY, 0, 5, b"\0\0\0\x03\0")]),
+        ("PRIORITY on an idle stream", vec![frame(Frame::PRIORITY, 0, 5, b"\0\0\0\x03\0")]),
         ("padding", vec![frame(Frame::HEADERS, END_STREAM | END_HEADERS | PADDED, 1, &padded)]),
-        ("a priority", vec![frame(Frame::HEADERS, END_STREAM | END_HEADERS | PRIORITY_FLAG, 1, &priority)]),
+        ("a priority", vec![frame(Frame::HEADERS, END_STREAM | END_HEADERS | flag::PRIORITY, 1, &priority)]),
         (
             "a field block in pieces",
             vec![

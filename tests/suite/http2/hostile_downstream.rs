@@ -2,18 +2,10 @@
 
 use h2::Reason;
 
+use super::heads::head;
+use crate::harness::flag::{END_HEADERS, END_STREAM, PADDED};
 use crate::harness::{Frame, Frames, Gate, Http2, MockResponse, MockUpstream, fields, frame};
 use crate::suite::http::setup::{RawServer, sidekey_for, sidekey_for_url, wait_until_idle};
-
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-const PADDED: u8 = 8;
-
-/// An HPACK block with the pseudo-header fields of a request to the service, and further fields.
-fn head(method: &str, more: &[(&str, &str)]) -> Vec<u8> {
-    let pseudo = [(":method", method), (":scheme", "http"), (":authority", "localhost"), (":path", "/api/x")];
-    fields(&[&pseudo, more].concat())
-}
 
 /// The parts of a request that differ from those of a good one.
 struct Parts<'a> {
@@ -415,7 +407,6 @@ async fn http2_caller_without_window_is_reset_after_idle_timeout() {
 /// The answers are read, so that nothing stops the caller but a limit.
 #[tokio::test]
 async fn http2_flood_of_frames_without_content_ends_the_connection() {
-    const PRIORITY: u8 = 2;
     const UNKNOWN: u8 = 0x42;
     let upstream = MockUpstream::plain().await;
     upstream.always(MockResponse::never());
@@ -424,7 +415,7 @@ async fn http2_flood_of_frames_without_content_ends_the_connection() {
         frame(Frame::PING, 0, 0, &[7; 8]),
         frame(Frame::PING, 1, 0, &[7; 8]),
         frame(Frame::SETTINGS, 0, 0, b""),
-        frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 9]),
+        frame(Frame::PRIORITY, 0, 1, &[0, 0, 0, 0, 9]),
         frame(UNKNOWN, 0, 0, b"x"),
         frame(Frame::DATA, 0, 1, b""),
         frame(Frame::DATA, PADDED, 1, b"\x02\0\0"),

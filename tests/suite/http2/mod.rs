@@ -2,6 +2,7 @@
 
 mod conformance;
 mod downstream;
+mod heads;
 mod hostile_downstream;
 mod retries;
 mod sensitive_fields;

@@ -5,10 +5,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::harness::Representation::{Indexed, Inserted, NeverIndexed, NotIndexed};
+use crate::harness::flag::{END_HEADERS, END_STREAM};
 use crate::harness::{Frame, Frames, HpackReader, Representation, Request, Sidekey, WireField};
-
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
 
 /// An HTTP/2 server that reads heads as they are on the wire, and responds 200 to each.
 struct WireUpstream {

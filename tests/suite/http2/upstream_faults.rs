@@ -3,11 +3,9 @@
 use h2::Reason;
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::harness::flag::{END_HEADERS, END_STREAM};
 use crate::harness::{Frame, Frames, Http2, MockHttp2Upstream, Request, Sidekey, fields, post};
 use crate::suite::http::setup::{sidekey_for_url, sidekey_with_one_worker, wait_until_idle};
-
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
 
 /// A server that the test plays, frame by frame.
 struct FrameServer(TcpListener);

@@ -21,6 +21,16 @@ fn stored(cluster: &Cluster, folder: &str) -> Vec<Value> {
     std::mem::take(items)
 }
 
+/// Applies a kustomization that is applied already. Returns its objects, which stay as they are.
+fn assert_applied_again_changes_nothing(cluster: &Cluster, folder: &str) -> Vec<Value> {
+    let first = stored(cluster, folder);
+    cluster.kubectl(&["apply", "--kustomize", folder]);
+    for (before, after) in first.iter().zip(stored(cluster, folder)) {
+        assert_eq!(*before, after);
+    }
+    first
+}
+
 #[tokio::test]
 async fn gateway_is_applied_and_deleted() {
     let (cluster, dir) = (Cluster::start().await, tempfile::tempdir().unwrap());
@@ -41,12 +51,8 @@ async fn gateway_is_applied_and_deleted() {
     cluster.pods("store", 1).await;
     // What the HorizontalPodAutoscaler decided is not undone, and a second run changes nothing.
     cluster.kubectl(&["scale", "deployment/sidekey-gateway", "--replicas", "5", "--namespace", "sidekey"]);
-    let first = stored(&cluster, folder);
+    let first = assert_applied_again_changes_nothing(&cluster, folder);
     assert!(first.len() >= 10, "{first:#?}");
-    cluster.kubectl(&["apply", "--kustomize", folder]);
-    for (before, after) in first.iter().zip(stored(&cluster, folder)) {
-        assert_eq!(*before, after);
-    }
     assert_eq!(cluster.get("deployment", "sidekey-gateway")["spec"]["replicas"], 5);
 
     cluster.kubectl(&["delete", "--kustomize", folder]);
@@ -76,12 +82,8 @@ async fn webhook_is_applied_again_without_losing_its_certificate_and_deleted() {
     let secret = cluster.get("secret", "sidekey-webhook-tls");
     assert!(secret["data"]["tls.crt"].is_string(), "{secret}");
 
-    let first = stored(&cluster, folder);
+    let first = assert_applied_again_changes_nothing(&cluster, folder);
     assert!(first.iter().any(|object| object["data"] == secret["data"]), "{first:#?}");
-    cluster.kubectl(&["apply", "--kustomize", folder]);
-    for (before, after) in first.iter().zip(stored(&cluster, folder)) {
-        assert_eq!(*before, after);
-    }
     injects("second").await;
 
     cluster.kubectl(&["delete", "--kustomize", folder]);
