@@ -397,12 +397,13 @@ fn too_many_fields(max: usize) -> String {
     format!("its head has more than {max} fields (max_response_head.fields)")
 }
 
-/// Returns the reason phrase, which follows `HTTP/1.x 200 ` in a head that was parsed. The parser returns
+/// Returns the reason phrase, which follows `HTTP/1.x 200` and a space in a head that was parsed. The parser returns
 /// none that is not ASCII.
 fn reason(head: &[u8]) -> &[u8] {
-    let rest = head.get(13..).unwrap_or_default();
+    let rest = head.get(12..).unwrap_or_default();
     let end = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n'));
-    &rest[..end.unwrap_or(rest.len())]
+    let rest = &rest[..end.unwrap_or(rest.len())];
+    rest.strip_prefix(b" ").unwrap_or(rest)
 }
 
 /// The header fields that decide the framing and the reuse of the connection.
@@ -654,6 +655,23 @@ mod tests {
         let parsed =
             response(head.as_bytes(), &mut header_buffer, to_head, 200).map_err(|failure| failure.reason)?;
         Ok((parsed.framing, parsed.keep_alive))
+    }
+
+    #[test]
+    fn reason_ends_with_the_status_line() {
+        for (line, expected) in [
+            ("200 OK\r\n", "OK"),
+            ("200  O K \r\n", " O K "),
+            ("200 \r\n", ""),
+            ("200\r\n", ""),
+            ("200 OK\n", "OK"),
+            ("200\n", ""),
+        ] {
+            let head = format!("HTTP/1.1 {line}Location: https://a/\r\n\r\n");
+            let mut header_buffer = HeaderBuffer::new();
+            let parsed = response(head.as_bytes(), &mut header_buffer, false, 200).unwrap();
+            assert_eq!(parsed.reason, expected.as_bytes(), "{line:?}");
+        }
     }
 
     #[test]
