@@ -134,11 +134,14 @@ mod tests {
     use std::time::Duration;
 
     use prometheus::Registry;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
     use tokio::time::timeout;
 
     use super::*;
     use crate::config::DownstreamTimeouts;
     use crate::metrics::Metrics;
+    use crate::proto::http2::frame::{self, FrameHeader, HEADER_LENGTH, PREFACE, flag, kind};
+    use crate::proxy::session::Exposure;
     use crate::runtime::route::Routes;
     use crate::runtime::snapshot::{Runtime, Snapshot};
 
@@ -160,6 +163,40 @@ mod tests {
         };
         let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
         DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics)
+    }
+
+    /// A caller that sends more than its answers have room for, and then reads all of them at once.
+    #[tokio::test(start_paused = true)]
+    async fn http2_is_read_again_after_all_that_waited_was_written() {
+        const PINGS: usize = 12_500;
+        // Twice what waits to be written at most, and less than all answers.
+        const ROOM: usize = 128 * 1024;
+        let (plane, connections) = (Arc::new(plane()), Arc::default());
+        let listener = Arc::new(ListenerContext::new(None, Exposure::Unix, None, connections));
+        let (caller, server) = duplex(ROOM);
+        tokio::spawn(async move { serve(&plane, &listener, server, None).await });
+        let (mut answers, mut requests) = split(caller);
+        let mut bytes = PREFACE.to_vec();
+        frame::put_settings(&mut bytes, &[]);
+        (0..PINGS).for_each(|_| frame::put(&mut bytes, kind::PING, 0, 0, b"12345678"));
+        tokio::spawn(async move {
+            requests.write_all(&bytes).await.expect("the pings are read");
+            std::future::pending::<()>().await;
+        });
+        // Time passes when both sides wait.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (mut answered, mut received) = (0, Vec::with_capacity(2 * ROOM));
+        while answered < PINGS {
+            assert_ne!(answers.read_buf(&mut received).await.unwrap(), 0, "{answered} pings were answered");
+            let mut rest = &received[..];
+            while let Some(header) = FrameHeader::read(rest) {
+                let Some(next) = rest.get(HEADER_LENGTH + header.length..) else { break };
+                answered += usize::from(header.kind == kind::PING && header.has(flag::ACK));
+                rest = next;
+            }
+            let used = received.len() - rest.len();
+            received.drain(..used);
+        }
     }
 
     #[tokio::test(start_paused = true)]
