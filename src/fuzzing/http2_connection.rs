@@ -12,12 +12,12 @@ use tokio::io::ReadBuf;
 use super::chunked_body::read_plainly;
 use super::plain_head::assert_is_one_head;
 use crate::net::buffer::Buffer;
+use crate::net::http2::{Accepted, Receiver, RequestBody, StreamHandle, Streams};
 use crate::proto::http2::BodySink as _;
 use crate::proto::http2::frame::{FrameHeader, HEADER_LENGTH, kind};
 use crate::proto::http2::limits::{CONNECTION_WINDOW, MAX_FRAME};
 use crate::proto::http2::request_head::RequestHead;
 use crate::proto::http2::response_head::ResponseContext;
-use crate::proxy::fuzzing::{Accepted, Receiver, RequestBody, StreamHandle, Streams};
 
 const MAX_STREAMS: u32 = 4;
 

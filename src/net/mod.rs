@@ -9,6 +9,7 @@
 //! buffer             read buffers
 //! buffer_pool        memory of read buffers that are not in use
 //! read_ahead         fewer system calls for a reader that reads few bytes at a time
+//! http2/             the frames, streams and windows of an HTTP/2 connection
 //! coalescing         one system call for the small frames of an HTTP/2 connection
 //! delegate           AsyncWrite for a type that changes only how a connection is read
 //! dns/               host names to addresses
@@ -26,6 +27,7 @@ pub(crate) mod delegate;
 pub mod dns;
 pub mod exhaustion;
 pub mod fd_transfer;
+pub(crate) mod http2;
 pub(crate) mod http_client;
 pub mod http_server;
 pub mod keepalive;

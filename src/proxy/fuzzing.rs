@@ -1,6 +1,5 @@
 //! Access for [`fuzzing`](crate::fuzzing) to what is otherwise private.
 
-pub(crate) use super::downstream::http2::server::{Accepted, Receiver, RequestBody, StreamHandle, Streams};
 pub(crate) use super::wire::framing::{ChunkedDecoder, Framing, FramingError, Segment};
 pub(crate) use super::wire::location::Locations;
 pub(crate) use super::wire::parse_head::connect as parse_connect;

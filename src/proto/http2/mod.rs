@@ -18,7 +18,7 @@
 //! ```
 //!
 //! On connections to upstreams the `h2` crate does frames, flow control and HPACK. Callers are many and idle for most of the
-//! time: their connections are served by `proxy/downstream/http2/server/`, which holds no memory for what does not happen.
+//! time: their connections are served by `net/http2/`, which holds no memory for what does not happen.
 
 mod alpn;
 mod coding;

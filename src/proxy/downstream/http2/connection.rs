@@ -10,10 +10,9 @@ use std::time::Duration;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use h2::Reason;
 
-use super::frames_io::{End, FramesIo};
-use super::server::Accepted;
 use super::stream::Stream;
 use crate::net::buffer::Buffer;
+use crate::net::http2::{Accepted, End, FramesIo};
 use crate::proxy::downstream::linger::linger_up_to;
 use crate::proxy::downstream::timeouts::LINGER_TIMEOUT;
 use crate::proxy::error::{ErrorReason, ProxyError};

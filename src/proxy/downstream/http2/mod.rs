@@ -5,14 +5,10 @@
 //!
 //! ```text
 //! connection  serves a connection until it ends: its requests, its drain, its timeouts
-//! frames_io   reads and writes the frames of a connection
-//! server/     the server's side of HTTP/2: frames, streams and windows
 //! stream      a stream, as the connection of one request
 //! ```
 
 mod connection;
-mod frames_io;
-pub(in crate::proxy) mod server;
 mod stream;
 
 pub(crate) use connection::{PREFACE, serve};

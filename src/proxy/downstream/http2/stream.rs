@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::server::{RequestBody, StreamHandle};
+use crate::net::http2::{RequestBody, StreamHandle};
 use crate::proto::http2::OutboundBody;
 use crate::proto::http2::request_head::RequestHead;
 use crate::proto::http2::response_head::ResponseContext;

@@ -8,18 +8,18 @@ use std::task::{Context, Poll, ready};
 
 use h2::Reason;
 use parking_lot::Mutex;
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::server::{Accepted, Receiver, Streams};
+use super::receiver::{Accepted, Receiver};
+use super::streams::Streams;
 use crate::net::buffer::Buffer;
 use crate::proto::http2::frame::PREFACE;
-use crate::proxy::wire::relay::Io;
 
 /// Bytes that are read at once from a caller that sends frames without content: a hundred frames.
 const SMALL_READ: usize = 1024;
 
 /// A caller's connection.
-pub(super) struct FramesIo<'a, I> {
+pub(crate) struct FramesIo<'a, I> {
     io: &'a mut I,
     receiver: Receiver,
     /// Shared with the futures of the streams, which the connection's task polls: the lock never waits.
@@ -39,7 +39,7 @@ pub(super) struct FramesIo<'a, I> {
 
 /// The reason for which a connection ends.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum End {
+pub(crate) enum End {
     #[error("the caller has closed it")]
     Closed,
     #[error("{0}")]
@@ -48,9 +48,9 @@ pub(super) enum End {
     Failed(#[from] io::Error),
 }
 
-impl<'a, I: Io> FramesIo<'a, I> {
+impl<'a, I: AsyncRead + AsyncWrite + Unpin> FramesIo<'a, I> {
     /// `read` has the bytes that were read already, those of the preface first.
-    pub(super) fn new(io: &'a mut I, read: Buffer, max_streams: u32) -> Self {
+    pub(crate) fn new(io: &'a mut I, read: Buffer, max_streams: u32) -> Self {
         Self {
             io,
             receiver: Receiver::default(),
@@ -65,7 +65,7 @@ impl<'a, I: Io> FramesIo<'a, I> {
     }
 
     /// Reads the preface. The settings of this side are written before.
-    pub(super) async fn read_preface(&mut self) -> Result<(), End> {
+    pub(crate) async fn read_preface(&mut self) -> Result<(), End> {
         poll_fn(|cx| {
             if let Poll::Ready(Err(error)) = self.poll_write_out(cx) {
                 return Poll::Ready(Err(error.into()));
@@ -90,7 +90,7 @@ impl<'a, I: Io> FramesIo<'a, I> {
 
     /// Reads once, and takes the frames that have come. Pending if there are none, or if nothing more should come before what was
     /// caused is written.
-    pub(super) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+    pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         self.is_blocked = self.streams.lock().is_out_full();
         if self.is_blocked {
             return Poll::Pending;
@@ -127,17 +127,17 @@ impl<'a, I: Io> FramesIo<'a, I> {
     }
 
     /// Whether nothing was read because too much was to be written, and that was written since.
-    pub(super) fn can_receive_again(&self) -> bool {
+    pub(crate) fn can_receive_again(&self) -> bool {
         self.is_blocked && !self.streams.lock().is_out_full()
     }
 
     /// The next request that has come.
-    pub(super) fn next_accepted(&mut self) -> Option<Accepted> {
+    pub(crate) fn next_accepted(&mut self) -> Option<Accepted> {
         self.receiver.next_accepted(&self.streams)
     }
 
     /// Writes all frames. Ready when nothing is left.
-    pub(super) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.writing.is_none() {
                 self.writing = self.streams.lock().take_out();
@@ -161,27 +161,27 @@ impl<'a, I: Io> FramesIo<'a, I> {
     }
 
     /// Lets the streams go on that wait for their turn.
-    pub(super) fn begin_turn(&self) {
+    pub(crate) fn begin_turn(&self) {
         self.streams.lock().begin_turn();
     }
 
     /// Whether a stream waits for its turn.
-    pub(super) fn is_turn_due(&self) -> bool {
+    pub(crate) fn is_turn_due(&self) -> bool {
         self.streams.lock().is_turn_due()
     }
 
     /// Says that no further streams should be opened.
-    pub(super) fn begin_drain(&mut self) {
+    pub(crate) fn begin_drain(&mut self) {
         self.receiver.begin_drain(&mut self.streams.lock());
     }
 
     /// Whether no further request comes.
-    pub(super) fn is_drained(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.receiver.is_last_said()
     }
 
     /// Says why the connection ends.
-    pub(super) fn go_away(&mut self, reason: Reason) {
+    pub(crate) fn go_away(&mut self, reason: Reason) {
         self.streams.lock().go_away(self.receiver.last_stream(), reason);
     }
 }

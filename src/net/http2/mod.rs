@@ -21,6 +21,7 @@
 
 mod body;
 mod flood;
+mod frames_io;
 mod peer;
 mod receive_window;
 mod receiver;
@@ -32,6 +33,10 @@ mod streams;
 mod turns;
 
 pub(crate) use body::RequestBody;
-pub(crate) use receiver::{Accepted, Receiver};
+pub(crate) use frames_io::{End, FramesIo};
+pub(crate) use receiver::Accepted;
+#[cfg(any(test, fuzzing))]
+pub(crate) use receiver::Receiver;
 pub(crate) use stream::StreamHandle;
+#[cfg(any(test, fuzzing))]
 pub(crate) use streams::Streams;
