@@ -1,21 +1,21 @@
 //! The property of bodies that are sent by an HTTP/2 stream: what arrives is the content and the trailers that were sent.
 
-use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
-use http::{Request, Response};
-use tokio::io::{DuplexStream, ReadBuf, duplex};
-use tokio::runtime::{Builder, Runtime};
+use parking_lot::Mutex;
+use tokio::io::ReadBuf;
 
 use super::chunked_body::{read, read_plainly};
-use crate::proto::http2::{Coding, InboundBody, OutboundBody, limits};
+use crate::net::buffer::Buffer;
+use crate::net::http2::{Accepted, InboundBody, Receiver, Requests, Responses, StreamHandle, Streams};
+use crate::proto::http2::frame::PREFACE;
+use crate::proto::http2::upstream_request::RequestContext;
+use crate::proto::http2::{Coding, OutboundBody};
 
-/// Bytes that are on their way between the two ends of the connection.
-const PIPE: usize = 8 * 1024;
-
-thread_local! {
-    static RUNTIME: Runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
-}
+/// The head of the request that has the body.
+const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: up.example.com\r\nTransfer-Encoding: chunked\r\n\r\n";
+const MAX_HEAD: u32 = 64 * 1024;
 
 /// Checks the property on a body in chunked coding, as the data plane hands it on once it was accepted.
 pub fn http2_body(input: &[u8]) {
@@ -25,12 +25,7 @@ pub fn http2_body(input: &[u8]) {
     }
     let body = &input[..sent.used];
     for size in [1 + input.len() % 7, 4096] {
-        let arrived = RUNTIME.with(|runtime| {
-            runtime.block_on(async {
-                let (near, far) = duplex(PIPE);
-                tokio::join!(send(near, body, size), receive(far, size)).1
-            })
-        });
+        let arrived = carry(body, size);
         let found = read(&arrived, arrived.len().max(1), u64::MAX);
         assert!(found.is_done && found.used == arrived.len(), "what arrives is no body");
         assert!(found.content == sent.content, "other content arrives");
@@ -38,44 +33,54 @@ pub fn http2_body(input: &[u8]) {
     }
 }
 
-/// Sends the body of a request in pieces of this size, and waits for the response.
-async fn send(io: DuplexStream, body: &[u8], size: usize) {
-    let (client, connection) = limits::client_builder(64 * 1024).handshake(io).await.expect("a connection");
-    let exchange = async {
-        let mut client = client.ready().await.expect("a stream");
-        let request = Request::post("https://up.example.com/").body(()).expect("a request");
-        let (response, mut stream) = client.send_request(request, false).expect("a stream");
-        let mut outbound = OutboundBody::new(Coding::chunked());
-        for mut piece in body.chunks(size) {
-            while !piece.is_empty() {
-                let count = poll_fn(|cx| outbound.poll_write(&mut stream, cx, piece)).await;
-                piece = &piece[count.expect("a body that can be sent")..];
-            }
+/// Sends the body of a request from a client to a server, in pieces of this size; returns what the server reads.
+fn carry(body: &[u8], size: usize) -> Vec<u8> {
+    let client = Arc::new(Mutex::new(Streams::client(MAX_HEAD)));
+    let server = Arc::new(Mutex::new(Streams::server(1)));
+    let (mut responses, mut requests) =
+        (Receiver::new(Responses::new(MAX_HEAD)), Receiver::new(Requests::default()));
+    let (mut to_client, mut to_server) = (Buffer::acquire(), Buffer::acquire());
+    let mut cx = Context::from_waker(Waker::noop());
+    let stream = StreamHandle::reserve(&client).expect("a stream");
+    let context = RequestContext { is_tls: false, sensitive: Arc::default() };
+    assert_eq!(stream.send_request(HEAD, &context).expect("a head").length, HEAD.len());
+    let mut outbound = OutboundBody::new(Coding::chunked());
+    let (mut rest, mut incoming, mut arrived) = (body, None, Vec::new());
+    let mut has_preface = false;
+    loop {
+        let piece = &rest[..rest.len().min(size)];
+        if let Poll::Ready(count) = outbound.poll_write(&mut &stream, &mut cx, piece) {
+            rest = &rest[count.expect("a body that can be sent")..];
         }
-        response.await.expect("a response");
-    };
-    let (closed, ()) = tokio::join!(connection, exchange);
-    closed.expect("a connection without an error");
-}
-
-/// Reads the body of a request, and responds.
-async fn receive(io: DuplexStream, size: usize) -> Vec<u8> {
-    let mut connection = h2::server::Builder::new().handshake::<_, Bytes>(io).await.expect("a connection");
-    let (request, mut respond) = connection.accept().await.expect("a stream").expect("a request");
-    let exchange = async {
-        let mut inbound = InboundBody::new(request.into_body(), None);
-        let (mut arrived, mut piece) = (Vec::new(), vec![0; size]);
+        client.lock().begin_turn();
+        if let Some(out) = client.lock().take_out() {
+            to_server.append(out.filled());
+        }
+        if !std::mem::replace(&mut has_preface, true) {
+            to_server.consume(PREFACE.len());
+        }
+        requests.receive(&mut to_server, &mut server.lock()).expect("frames of a client");
+        if let Some(Accepted::Request { stream, head, has_body, .. }) = requests.role.next_accepted(&server) {
+            incoming = Some((InboundBody::of_request(&head, has_body), stream));
+        }
+        let (inbound, at_server) = incoming.as_mut().expect("a request");
+        let mut piece = vec![0; size];
         while !inbound.is_done() {
             let mut buf = ReadBuf::new(&mut piece);
-            poll_fn(|cx| inbound.poll_read(cx, &mut buf)).await.expect("a body that can be read");
+            let Poll::Ready(outcome) = inbound.poll_read(at_server, &cx, &mut buf) else { break };
+            outcome.expect("a body that can be read");
             assert!(!buf.filled().is_empty(), "a body without its end");
             arrived.extend_from_slice(buf.filled());
         }
-        respond.send_response(Response::new(()), true).expect("a response");
-        arrived
-    };
-    let closed = async { while connection.accept().await.is_some() {} };
-    tokio::join!(exchange, closed).0
+        if inbound.is_done() {
+            assert!(rest.is_empty(), "it ends early");
+            return arrived;
+        }
+        if let Some(out) = server.lock().take_out() {
+            to_client.append(out.filled());
+        }
+        responses.receive(&mut to_client, &mut client.lock()).expect("frames of a server");
+    }
 }
 
 /// The trailers of a body in chunked coding, in an order that does not depend on the version.

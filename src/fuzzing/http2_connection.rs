@@ -12,7 +12,7 @@ use tokio::io::ReadBuf;
 use super::chunked_body::read_plainly;
 use super::plain_head::assert_is_one_head;
 use crate::net::buffer::Buffer;
-use crate::net::http2::{Accepted, Receiver, RequestBody, StreamHandle, Streams};
+use crate::net::http2::{Accepted, InboundBody, Receiver, Requests, StreamHandle, Streams};
 use crate::proto::http2::BodySink as _;
 use crate::proto::http2::frame::{FrameHeader, HEADER_LENGTH, kind};
 use crate::proto::http2::limits::{CONNECTION_WINDOW, MAX_FRAME};
@@ -25,7 +25,7 @@ const MAX_STREAMS: u32 = 4;
 struct Exchange {
     stream: StreamHandle,
     head: RequestHead,
-    body: RequestBody,
+    body: InboundBody,
     bytes: Vec<u8>,
     has_responded: bool,
 }
@@ -33,8 +33,8 @@ struct Exchange {
 /// Checks the property on the frames of a caller.
 pub fn http2_connection(input: &[u8]) {
     let Some((&choice, frames)) = input.split_first() else { return };
-    let streams = Arc::new(Mutex::new(Streams::new(MAX_STREAMS)));
-    let mut receiver = Receiver::default();
+    let streams = Arc::new(Mutex::new(Streams::server(MAX_STREAMS)));
+    let mut receiver = Receiver::new(Requests::default());
     let (mut exchanges, mut input) = (Vec::new(), Buffer::acquire());
     let mut content_sent = 0;
     for piece in frames.chunks(1 + usize::from(choice) * 7) {
@@ -45,10 +45,10 @@ pub fn http2_connection(input: &[u8]) {
             "a frame is kept"
         );
         streams.lock().begin_turn();
-        while let Some(accepted) = receiver.next_accepted(&streams) {
+        while let Some(accepted) = receiver.role.next_accepted(&streams) {
             let Accepted::Request { stream, buffer, head, has_body } = accepted else { continue };
             assert_is_one_head(buffer.filled());
-            let body = RequestBody::new(&head, has_body);
+            let body = InboundBody::of_request(&head, has_body);
             exchanges.push(Exchange { stream, head, body, bytes: Vec::new(), has_responded: false });
         }
         assert!(exchanges.len() <= MAX_STREAMS as usize, "too many streams");
@@ -99,7 +99,7 @@ impl Exchange {
             }
             let context = ResponseContext { is_head: self.head.is_head, ..ResponseContext::default() };
             let response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: 1\r\n\r\n";
-            if self.stream.send_head(response, context).is_err() || context.is_head {
+            if self.stream.send_response(response, context).is_err() || context.is_head {
                 return false;
             }
             self.has_responded = true;

@@ -10,7 +10,6 @@
 //! buffer_pool        memory of read buffers that are not in use
 //! read_ahead         fewer system calls for a reader that reads few bytes at a time
 //! http2/             the frames, streams and windows of an HTTP/2 connection
-//! coalescing         one system call for the small frames of an HTTP/2 connection
 //! delegate           AsyncWrite for a type that changes only how a connection is read
 //! dns/               host names to addresses
 //! http_client        the HTTP client for Sidekey's own requests
@@ -21,7 +20,6 @@
 
 pub(crate) mod buffer;
 pub(crate) mod buffer_pool;
-pub(crate) mod coalescing;
 pub(crate) mod deadline;
 pub(crate) mod delegate;
 pub mod dns;

@@ -4,7 +4,6 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::uri::Scheme;
 use tokio::time::timeout;
 
 use super::connect::ConnectError;
@@ -122,8 +121,8 @@ impl Endpoint {
         }
         let settings = async {
             match stream {
-                Stream::Plain(tcp) => self.http2.open(tcp, Scheme::HTTP, address).await,
-                Stream::Tls(tls) => self.http2.open(tls, Scheme::HTTPS, address).await,
+                Stream::Plain(tcp) => self.http2.open(tcp, false, address).await,
+                Stream::Tls(tls) => self.http2.open(tls, true, address).await,
                 Stream::Http2(stream) => Ok(*stream),
             }
         };

@@ -1,10 +1,11 @@
-//! The body of a request, as the bytes of an HTTP/1.1 body.
+//! The body that a stream brings, as the bytes of an HTTP/1.1 body.
 
 use std::io::{self, Write as _};
 use std::task::{Context, Poll};
 
 use tokio::io::ReadBuf;
 
+use super::body_coding::BodyCoding;
 use super::stream::StreamHandle;
 use crate::proto::http2::request_head::RequestHead;
 
@@ -14,39 +15,30 @@ const CHUNK_OVERHEAD: usize = 12;
 const SMALL_CHUNK: usize = 1024;
 
 /// The receiving side of a stream, behind its head.
-pub(crate) struct RequestBody {
-    coding: Coding,
+pub(crate) struct InboundBody {
+    coding: BodyCoding,
+    /// Whether the last byte of a known length is kept until the message has ended, so that one with malformed trailers is not
+    /// complete for the other side.
+    holds_last: bool,
     /// Bytes that had no room: a small chunk, or the end of the body. `pending_read` of them were read.
     pending: Vec<u8>,
     pending_read: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
-    /// The number of bytes that are left.
-    Length(u64),
-    Chunked,
-    /// Content without coding, until the stream ends.
-    Raw,
-    Done,
-}
-
-impl RequestBody {
+impl InboundBody {
     /// The body of a request with this head. `has_body`: the stream continues after it.
-    pub(crate) fn new(head: &RequestHead, has_body: bool) -> Self {
-        let coding = match head.content_length {
-            _ if head.is_websocket => Coding::Raw,
-            _ if !has_body => Coding::Done,
-            Some(0) if !head.announces_trailers => Coding::Done,
-            Some(length) if !head.announces_trailers => Coding::Length(length),
-            _ => Coding::Chunked,
-        };
-        Self { coding, pending: Vec::new(), pending_read: 0 }
+    pub(crate) fn of_request(head: &RequestHead, has_body: bool) -> Self {
+        Self { holds_last: true, ..Self::of_response(BodyCoding::of_request(head, has_body)) }
+    }
+
+    /// The body of a response in this coding.
+    pub(crate) fn of_response(coding: BodyCoding) -> Self {
+        Self { coding, holds_last: false, pending: Vec::new(), pending_read: 0 }
     }
 
     /// Whether the whole body was read.
     pub(crate) fn is_done(&self) -> bool {
-        self.coding == Coding::Done && self.pending_read == self.pending.len()
+        self.coding == BodyCoding::Done && self.pending_read == self.pending.len()
     }
 
     /// Reads what has arrived. Reads nothing at the end of content without coding. Must not be called after the end of the
@@ -63,22 +55,20 @@ impl RequestBody {
         }
         let mut streams = stream.streams.lock();
         let slot = streams.slot(stream.slot);
-        slot.check()?;
+        slot.check_read()?;
         let content = slot.received.as_ref().map_or(&[][..], |received| received.filled());
         let count = match self.coding {
-            Coding::Done => return Poll::Ready(Ok(())),
-            Coding::Length(left) => {
-                // The last byte is kept until the request has ended, so that one with malformed trailers is not complete for the
-                // upstream.
+            BodyCoding::Done => return Poll::Ready(Ok(())),
+            BodyCoding::Length(left) => {
                 let is_last = content.len() as u64 == left;
-                let held = usize::from(is_last && !slot.is_end);
+                let held = usize::from(self.holds_last && is_last && !slot.is_end);
                 let count = (content.len() - held).min(buf.remaining());
                 buf.put_slice(&content[..count]);
                 let left = left - count as u64;
-                self.coding = if left == 0 { Coding::Done } else { Coding::Length(left) };
+                self.coding = if left == 0 { BodyCoding::Done } else { BodyCoding::Length(left) };
                 count
             }
-            Coding::Raw => {
+            BodyCoding::Raw => {
                 let count = content.len().min(buf.remaining());
                 buf.put_slice(&content[..count]);
                 if count == 0 && slot.is_end {
@@ -86,21 +76,21 @@ impl RequestBody {
                 }
                 count
             }
-            Coding::Chunked if content.is_empty() => {
+            BodyCoding::Chunked if content.is_empty() => {
                 if slot.is_end {
                     self.pending.clear();
                     self.pending_read = 0;
                     write!(self.pending, "0\r\n")?;
                     self.pending.append(&mut slot.trailers);
                     self.pending.extend_from_slice(b"\r\n");
-                    self.coding = Coding::Done;
+                    self.coding = BodyCoding::Done;
                     drop(streams);
                     self.copy_pending(buf);
                     return Poll::Ready(Ok(()));
                 }
                 0
             }
-            Coding::Chunked => {
+            BodyCoding::Chunked => {
                 let room = buf.remaining().saturating_sub(CHUNK_OVERHEAD);
                 if room == 0 {
                     let count = content.len().min(SMALL_CHUNK);
@@ -125,6 +115,7 @@ impl RequestBody {
             }
         };
         if count == 0 {
+            slot.check()?;
             slot.wait_to_read(cx);
             return Poll::Pending;
         }
@@ -135,6 +126,7 @@ impl RequestBody {
             }
         }
         streams.acknowledge(stream.slot, count);
+        streams.wake_task();
         Poll::Ready(Ok(()))
     }
 

@@ -1,6 +1,6 @@
 //! Floods of frames that have no content and cost an answer or a look: PING, SETTINGS, empty DATA and others (RFC 9113 §10.5,
-//! CVE-2019-9512, CVE-2019-9515, CVE-2019-9518). From a caller that does not read the answers nothing more is read. A
-//! caller that reads them could send without end, and other connections of the worker would wait.
+//! CVE-2019-9512, CVE-2019-9515, CVE-2019-9518). From a peer that does not read the answers nothing more is read. A
+//! peer that reads them could send without end, and other connections of the worker would wait.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::proto::http2::frame::{FrameHeader, flag, kind};
 
-/// Number of frames without content that are accepted in [`WINDOW`]. Callers that measure the connection send a ping for each round trip
+/// Number of frames without content that are accepted in [`WINDOW`]. Peers that measure the connection send a ping for each round trip
 /// while they receive (grpc-go does), which are some thousands a second on loopback.
 pub(super) const MAX_FRAMES: u32 = 20_000;
 /// The time in which they are counted. It starts again with the frame that reaches the limit.
@@ -34,7 +34,7 @@ impl Default for FloodGuard {
 impl FloodGuard {
     /// Whether a frame makes a flood. The clock is read once in so many frames.
     pub(super) fn is_flood(&mut self, frame: FrameHeader) -> bool {
-        // What ends a stream is once for each. Updates of windows are many where a caller reads much.
+        // What ends a stream is once for each. Updates of windows are many where a peer reads much.
         let has_content = match frame.kind {
             kind::HEADERS | kind::CONTINUATION | kind::RST_STREAM | kind::WINDOW_UPDATE => true,
             kind::DATA => frame.length > 0 || frame.has(flag::END_STREAM),

@@ -6,23 +6,26 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use h2::Reason;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::receiver::{Accepted, Receiver};
+use super::error::StreamError;
+use super::receiver::{Receiver, Role};
+use super::requests::{Accepted, Requests};
+use super::responses::Responses;
 use super::streams::Streams;
 use crate::net::buffer::Buffer;
+use crate::proto::http2::Reason;
 use crate::proto::http2::frame::PREFACE;
 
-/// Bytes that are read at once from a caller that sends frames without content: a hundred frames.
+/// Bytes that are read at once from a peer that sends frames without content: a hundred frames.
 const SMALL_READ: usize = 1024;
 
-/// A caller's connection.
-pub(crate) struct FramesIo<'a, I> {
-    io: &'a mut I,
-    receiver: Receiver,
-    /// Shared with the futures of the streams, which the connection's task polls: the lock never waits.
+/// A connection.
+pub(crate) struct FramesIo<I, R> {
+    io: I,
+    receiver: Receiver<R>,
+    /// Shared with the futures of the streams, which run on the same thread: the lock never waits.
     streams: Arc<Mutex<Streams>>,
     /// Bytes that are no whole frame yet. A connection that waits for a frame has no buffer.
     input: Option<Buffer>,
@@ -40,7 +43,7 @@ pub(crate) struct FramesIo<'a, I> {
 /// The reason for which a connection ends.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum End {
-    #[error("the caller has closed it")]
+    #[error("the peer has closed it")]
     Closed,
     #[error("{0}")]
     Error(Reason),
@@ -48,20 +51,11 @@ pub(crate) enum End {
     Failed(#[from] io::Error),
 }
 
-impl<'a, I: AsyncRead + AsyncWrite + Unpin> FramesIo<'a, I> {
-    /// `read` has the bytes that were read already, those of the preface first.
-    pub(crate) fn new(io: &'a mut I, read: Buffer, max_streams: u32) -> Self {
-        Self {
-            io,
-            receiver: Receiver::default(),
-            streams: Arc::new(Mutex::new(Streams::new(max_streams))),
-            input: Some(read),
-            is_unread: true,
-            writing: None,
-            is_flush_due: false,
-            is_blocked: false,
-            has_paused: false,
-        }
+impl<I: AsyncRead + AsyncWrite + Unpin> FramesIo<I, Requests> {
+    /// A connection from a caller. `read` has the bytes that were read already, those of the preface first.
+    pub(crate) fn server(io: I, read: Buffer, max_streams: u32) -> Self {
+        let streams = Streams::server(max_streams);
+        Self { input: Some(read), is_unread: true, ..Self::new(io, Requests::default(), streams) }
     }
 
     /// Reads the preface. The settings of this side are written before.
@@ -80,12 +74,81 @@ impl<'a, I: AsyncRead + AsyncWrite + Unpin> FramesIo<'a, I> {
                     input.consume(known);
                     return Poll::Ready(Ok(()));
                 }
-                if ready!(input.poll_fill(cx, self.io))? == 0 {
+                if ready!(input.poll_fill(cx, &mut self.io))? == 0 {
                     return Poll::Ready(Err(End::Closed));
                 }
             }
         })
         .await
+    }
+
+    /// The next request that has come.
+    pub(crate) fn next_accepted(&mut self) -> Option<Accepted> {
+        self.receiver.role.next_accepted(&self.streams)
+    }
+
+    /// Says that no further streams should be opened.
+    pub(crate) fn begin_drain(&mut self) {
+        self.receiver.role.begin_drain(&mut self.streams.lock());
+    }
+
+    /// Whether no further request comes.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.receiver.role.is_last_said()
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> FramesIo<I, Responses> {
+    /// A connection to an upstream, whose heads have at most the size `max_head`.
+    pub(crate) fn client(io: I, max_head: u32) -> Self {
+        Self::new(io, Responses::new(max_head), Streams::client(max_head))
+    }
+
+    /// The streams, to open some.
+    pub(crate) fn streams(&self) -> &Arc<Mutex<Streams>> {
+        &self.streams
+    }
+
+    /// Sends the PING that a stream has requested; returns whether one is not acknowledged.
+    pub(crate) fn probe(&mut self) -> bool {
+        let mut streams = self.streams.lock();
+        streams.send_requested_ping();
+        streams.awaits_ping()
+    }
+
+    /// Waits until a stream has something to be written.
+    pub(crate) fn wait_for_work(&self, cx: &Context<'_>) {
+        self.streams.lock().wait_for_work(cx);
+    }
+
+    /// Whether there is no stream, and there will be none.
+    pub(crate) fn is_over(&self) -> bool {
+        self.streams.lock().is_over()
+    }
+
+    /// Ends all streams.
+    pub(crate) fn fail_all(&self, end: &End) {
+        self.streams.lock().fail_all(match end {
+            End::Closed => StreamError::Io(io::ErrorKind::UnexpectedEof),
+            End::Error(reason) => StreamError::Connection(*reason),
+            End::Failed(error) => StreamError::Io(error.kind()),
+        });
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
+    fn new(io: I, role: R, streams: Streams) -> Self {
+        Self {
+            io,
+            receiver: Receiver::new(role),
+            streams: Arc::new(Mutex::new(streams)),
+            input: None,
+            is_unread: false,
+            writing: None,
+            is_flush_due: false,
+            is_blocked: false,
+            has_paused: false,
+        }
     }
 
     /// Reads once, and takes the frames that have come. Pending if there are none, or if nothing more should come before what was
@@ -111,7 +174,7 @@ impl<'a, I: AsyncRead + AsyncWrite + Unpin> FramesIo<'a, I> {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let input = self.input.get_or_insert_with(Buffer::acquire);
         if !self.receiver.is_in_long_row() {
-            return input.poll_fill(cx, self.io);
+            return input.poll_fill(cx, &mut self.io);
         }
         // Little is read, and after every other connection of the worker that is ready.
         if !std::mem::replace(&mut self.has_paused, true) {
@@ -120,7 +183,7 @@ impl<'a, I: AsyncRead + AsyncWrite + Unpin> FramesIo<'a, I> {
         }
         let mut bytes = [0; SMALL_READ];
         let mut part = ReadBuf::new(&mut bytes);
-        ready!(Pin::new(&mut *self.io).poll_read(cx, &mut part))?;
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut part))?;
         self.has_paused = false;
         input.append(part.filled());
         Poll::Ready(Ok(part.filled().len()))
@@ -131,11 +194,6 @@ impl<'a, I: AsyncRead + AsyncWrite + Unpin> FramesIo<'a, I> {
         self.is_blocked && !self.streams.lock().is_out_full()
     }
 
-    /// The next request that has come.
-    pub(crate) fn next_accepted(&mut self) -> Option<Accepted> {
-        self.receiver.next_accepted(&self.streams)
-    }
-
     /// Writes all frames. Ready when nothing is left.
     pub(crate) fn poll_write_out(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
@@ -143,7 +201,7 @@ impl<'a, I: AsyncRead + AsyncWrite + Unpin> FramesIo<'a, I> {
                 self.writing = self.streams.lock().take_out();
             }
             let Some(writing) = &mut self.writing else { break };
-            let count = ready!(Pin::new(&mut *self.io).poll_write(cx, writing.filled()))?;
+            let count = ready!(Pin::new(&mut self.io).poll_write(cx, writing.filled()))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -154,7 +212,7 @@ impl<'a, I: AsyncRead + AsyncWrite + Unpin> FramesIo<'a, I> {
             }
         }
         if self.is_flush_due {
-            ready!(Pin::new(&mut *self.io).poll_flush(cx))?;
+            ready!(Pin::new(&mut self.io).poll_flush(cx))?;
             self.is_flush_due = false;
         }
         Poll::Ready(Ok(()))
@@ -170,18 +228,8 @@ impl<'a, I: AsyncRead + AsyncWrite + Unpin> FramesIo<'a, I> {
         self.streams.lock().is_turn_due()
     }
 
-    /// Says that no further streams should be opened.
-    pub(crate) fn begin_drain(&mut self) {
-        self.receiver.begin_drain(&mut self.streams.lock());
-    }
-
-    /// Whether no further request comes.
-    pub(crate) fn is_drained(&self) -> bool {
-        self.receiver.is_last_said()
-    }
-
     /// Says why the connection ends.
     pub(crate) fn go_away(&mut self, reason: Reason) {
-        self.streams.lock().go_away(self.receiver.last_stream(), reason);
+        self.streams.lock().go_away(reason);
     }
 }

@@ -1,4 +1,4 @@
-//! How much the caller may send, on a stream or on the connection (RFC 9113 §5.2).
+//! How much the peer may send, on a stream or on the connection (RFC 9113 §5.2).
 
 use crate::proto::http2::frame::window_size;
 

@@ -1,9 +1,8 @@
 //! What comes on streams, and how much more may come (RFC 9113 §5.2).
 
-use h2::Reason;
-
 use super::streams::Streams;
 use crate::net::buffer::Buffer;
+use crate::proto::http2::Reason;
 use crate::proto::http2::frame::{self, FrameHeader, flag};
 
 impl Streams {
@@ -16,6 +15,7 @@ impl Streams {
             self.acknowledge_connection(header.length);
             return self.late_frame(header.stream);
         };
+        let is_before_head = self.is_before_head(index);
         let slot = &mut self.slots[index];
         if slot.has_failed() {
             self.acknowledge_connection(header.length);
@@ -28,6 +28,8 @@ impl Streams {
             Some(Reason::STREAM_CLOSED)
         } else if !is_within_window {
             Some(Reason::FLOW_CONTROL_ERROR)
+        } else if is_before_head {
+            Some(Reason::PROTOCOL_ERROR)
         } else if left.is_some_and(|left| left.is_none_or(|left| is_last && left > 0)) {
             // RFC 9113 §8.1.1: another length than the head says.
             Some(Reason::PROTOCOL_ERROR)
@@ -48,7 +50,7 @@ impl Streams {
         Ok(())
     }
 
-    /// Takes a trailer section, which ends the request.
+    /// Takes a trailer section, which ends the message.
     pub(super) fn trailers(&mut self, index: usize, lines: Vec<u8>) -> Result<(), Reason> {
         let slot = &mut self.slots[index];
         if slot.content_left.is_some_and(|left| left > 0) {
@@ -60,7 +62,7 @@ impl Streams {
         Ok(())
     }
 
-    /// Content of a stream was read: the caller may send as much again.
+    /// Content of a stream was read: the peer may send as much again.
     pub(super) fn acknowledge(&mut self, index: usize, length: usize) {
         let (stream, slot) = (self.ids[index], &mut self.slots[index]);
         if !slot.is_end

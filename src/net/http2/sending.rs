@@ -1,22 +1,23 @@
-//! What is sent on streams, and how much the caller accepts (RFC 9113 §5.2).
+//! What is sent on streams, and how much the peer accepts (RFC 9113 §5.2).
 
 use std::io;
 use std::task::{Context, Poll};
 
-use h2::Reason;
-
+use super::error::StreamError;
 use super::peer::Peer;
 use super::streams::Streams;
+use crate::proto::http2::Reason;
+use crate::proto::http2::fields::parse_trailers;
 use crate::proto::http2::frame::{self, MAX_WINDOW, flag, kind, window_size};
-use crate::proto::http2::heads::parse_trailers;
 use crate::proto::http2::hpack::encoder;
 use crate::proto::http2::response_head::{ResponseContext, ResponseHead, encode_response, put_trailers};
+use crate::proto::http2::upstream_request::{RequestContext, UpstreamRequest, encode_request};
 
 /// The size of the content of a DATA frame at most, so that streams take turns.
 const MAX_SENT_CONTENT: usize = 16 * 1024;
 
 impl Streams {
-    /// The caller opens the window of a stream.
+    /// The peer opens the window of a stream.
     pub(super) fn open_window(&mut self, index: usize, increment: u32) -> Result<(), Reason> {
         let slot = &mut self.slots[index];
         if slot.has_failed() {
@@ -33,7 +34,7 @@ impl Streams {
         Ok(())
     }
 
-    /// The caller opens the window of the connection.
+    /// The peer opens the window of the connection.
     pub(super) fn open_connection_window(&mut self, increment: u32) -> Result<(), Reason> {
         self.send_window += i64::from(increment);
         match increment {
@@ -43,7 +44,7 @@ impl Streams {
         }
     }
 
-    /// The caller changes the window of every stream (RFC 9113 §6.9.2). A window can become negative.
+    /// The peer changes the window of every stream (RFC 9113 §6.9.2). A window can become negative.
     pub(super) fn set_initial_window(&mut self, window: i64) -> Result<(), Reason> {
         let change = window - self.peer.initial_window;
         self.peer.initial_window = window;
@@ -67,9 +68,30 @@ impl Streams {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends the head at the front of `bytes`. An empty body behind it is sent in the same frame, as "Trailers-Only" of gRPC
+    /// Sends the head of a request at the front of `bytes`, which opens the stream.
+    pub(super) fn send_request(
+        &mut self,
+        index: usize,
+        bytes: &[u8],
+        context: &RequestContext,
+    ) -> io::Result<UpstreamRequest> {
+        self.slots[index].check()?;
+        let stream = self.next_stream().ok_or(StreamError::Unprocessed(Reason::NO_ERROR))?;
+        let request = self.put_field_block(stream, |block| {
+            let request = encode_request(bytes, context, block)?;
+            Ok((request.coding.is_done(), request))
+        })?;
+        self.mark_secret();
+        self.open_outgoing(index, stream);
+        let slot = &mut self.slots[index];
+        slot.is_sent = request.coding.is_done();
+        slot.response.to_head = request.is_head;
+        Ok(request)
+    }
+
+    /// Sends the head of a response at the front of `bytes`. An empty body behind it is sent in the same frame, as "Trailers-Only" of gRPC
     /// requires.
-    pub(super) fn send_head(
+    pub(super) fn send_response(
         &mut self,
         index: usize,
         bytes: &[u8],
@@ -79,7 +101,7 @@ impl Streams {
             let head = encode_response(bytes, context, block)?;
             Ok((head.is_end(), head))
         })?;
-        self.slots[index].is_response_complete = head.is_end();
+        self.slots[index].is_sent = head.is_end();
         Ok(head)
     }
 
@@ -112,13 +134,13 @@ impl Streams {
             self.turns.sent(slot);
         }
         let is_end = is_last && count == content.len();
-        slot.is_response_complete = is_end;
+        slot.is_sent = is_end;
         let flags = if is_end { flag::END_STREAM } else { 0 };
         frame::put(self.out(), kind::DATA, flags, stream, &content[..count]);
         Poll::Ready(Ok(count))
     }
 
-    /// Sends a trailer section, which ends the response.
+    /// Sends a trailer section, which ends the message.
     pub(super) fn send_trailers(&mut self, index: usize, section: &[u8]) -> io::Result<()> {
         self.slots[index].check()?;
         self.put_field_block(self.ids[index], |block| {
@@ -127,7 +149,7 @@ impl Streams {
                 Ok((true, ()))
             })
         })?;
-        self.slots[index].is_response_complete = true;
+        self.slots[index].is_sent = true;
         Ok(())
     }
 
@@ -140,7 +162,7 @@ impl Streams {
         debug_assert!(written.is_ok());
     }
 
-    /// Writes a field block, which ends the response if `write` returns so.
+    /// Writes a field block, which ends the message if `write` returns so.
     fn put_field_block<T>(
         &mut self,
         stream: u32,

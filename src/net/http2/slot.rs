@@ -3,8 +3,8 @@
 use std::io;
 use std::task::{Context, Waker};
 
-use h2::Reason;
-
+use super::body_coding::BodyCoding;
+use super::error::StreamError;
 use super::receive_window::ReceiveWindow;
 use crate::net::buffer::Buffer;
 use crate::proto::http2::limits::STREAM_WINDOW;
@@ -12,21 +12,28 @@ use crate::proto::http2::limits::STREAM_WINDOW;
 /// One stream.
 #[derive(Default)]
 pub(super) struct Slot {
+    /// Heads of a response that have come and are not read yet, as those of HTTP/1.1.
+    pub(super) heads: Option<Buffer>,
+    /// What is known of the response.
+    pub(super) response: ResponseState,
     /// Content that has come and is not read yet.
     pub(super) received: Option<Buffer>,
     /// The trailer section, as lines.
     pub(super) trailers: Vec<u8>,
-    /// Whether the request is complete.
+    /// Whether the message that comes is complete.
     pub(super) is_end: bool,
     /// What is to come of a content whose length is known.
     pub(super) content_left: Option<u64>,
-    /// What the caller may send.
+    /// What the peer may send.
     pub(super) receive_window: ReceiveWindow,
     /// What may be sent.
     pub(super) send_window: i64,
-    pub(super) is_response_complete: bool,
+    /// Whether the message that is sent is complete.
+    pub(super) is_sent: bool,
     pub(super) turn: Turn,
-    failure: Option<Failure>,
+    failure: Option<StreamError>,
+    /// Whether what came before a failure can still be read.
+    keeps_received: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -41,35 +48,46 @@ pub(super) struct Turn {
     pub(super) needs_window: bool,
 }
 
-/// Why nothing more comes and goes on a stream.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Failure {
-    Reset(Reason),
-    /// The future of the stream has ended.
-    Ended,
+/// What is known of the response that comes on a stream to an upstream.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct ResponseState {
+    /// Whether the request was a `HEAD`.
+    pub(super) to_head: bool,
+    /// The coding of its body; `None` until its head has come.
+    pub(super) coding: Option<BodyCoding>,
+    /// Whether the head must not be read before the stream has ended, because it says that there is no content.
+    pub(super) must_be_empty: bool,
 }
 
 impl Slot {
-    /// A stream whose head has come. `is_end`: nothing follows it.
-    pub(super) fn new(is_end: bool, content_left: Option<u64>, send_window: i64) -> Self {
-        Self {
-            is_end,
-            content_left,
-            receive_window: ReceiveWindow::new(STREAM_WINDOW),
-            send_window,
-            ..Self::default()
-        }
+    /// The stream of a request that has come. `is_end`: nothing follows its head.
+    pub(super) fn incoming(is_end: bool, content_left: Option<u64>, send_window: i64) -> Self {
+        Self { is_end, content_left, ..Self::new(send_window) }
     }
 
-    /// Ends the stream. Returns what was not read of it; `None` if it had ended before.
-    pub(super) fn fail(&mut self, failure: Failure) -> Option<usize> {
+    /// The stream of a request that will be sent.
+    pub(super) fn outgoing(send_window: i64) -> Self {
+        Self { keeps_received: true, ..Self::new(send_window) }
+    }
+
+    fn new(send_window: i64) -> Self {
+        Self { receive_window: ReceiveWindow::new(STREAM_WINDOW), send_window, ..Self::default() }
+    }
+
+    /// Ends the stream, if it has not ended. Returns how much content is dropped.
+    pub(super) fn fail(&mut self, failure: StreamError) -> usize {
         if self.failure.is_some() {
-            return None;
+            return 0;
         }
         self.failure = Some(failure);
         self.wake_reader();
         self.wake_writer();
-        Some(self.received.take().map_or(0, |received| received.filled().len()))
+        if self.keeps_received { 0 } else { self.drop_received() }
+    }
+
+    /// Drops the content that was not read; returns its length.
+    pub(super) fn drop_received(&mut self) -> usize {
+        self.received.take().map_or(0, |received| received.filled().len())
     }
 
     /// Whether the stream was reset.
@@ -79,14 +97,15 @@ impl Slot {
 
     /// Fails if the stream was reset.
     pub(super) fn check(&self) -> io::Result<()> {
-        match self.failure {
-            None => Ok(()),
-            Some(Failure::Reset(reason)) => Err(io::Error::other(h2::Error::from(reason))),
-            Some(Failure::Ended) => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
+        self.failure.map_or(Ok(()), |failure| Err(failure.into()))
     }
 
-    /// Waits for more of the request, or for its reset.
+    /// Fails if the stream was reset and nothing can be read of it any more.
+    pub(super) fn check_read(&self) -> io::Result<()> {
+        if self.keeps_received && (self.is_end || self.received.is_some()) { Ok(()) } else { self.check() }
+    }
+
+    /// Waits for more of the message, or for a reset.
     pub(super) fn wait_to_read(&mut self, cx: &Context<'_>) {
         set(&mut self.reader, cx);
     }

@@ -5,12 +5,14 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use h2::Reason;
 use parking_lot::Mutex;
+use tokio::io::ReadBuf;
 
+use super::body_coding::BodyCoding;
 use super::streams::Streams;
-use crate::proto::http2::BodySink;
 use crate::proto::http2::response_head::{ResponseContext, ResponseHead};
+use crate::proto::http2::upstream_request::{RequestContext, UpstreamRequest};
+use crate::proto::http2::{BodySink, Reason};
 
 /// A stream. When it is dropped, the stream ends: it is reset if its request or its response is not complete.
 pub(crate) struct StreamHandle {
@@ -23,14 +25,56 @@ impl StreamHandle {
         Self { streams: streams.clone(), slot }
     }
 
-    /// Waits until a head can be written; fails if the stream was reset.
-    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        self.streams.lock().poll_room(self.slot, cx)
+    /// Reserves a stream for a request; `None` if there can be no more.
+    pub(crate) fn reserve(streams: &Arc<Mutex<Streams>>) -> Option<Self> {
+        let slot = streams.lock().reserve()?;
+        Some(Self::new(streams, slot))
     }
 
-    /// Sends the HTTP/1.1 head at the front of `bytes`, and an empty body behind it.
-    pub(crate) fn send_head(&self, bytes: &[u8], context: ResponseContext) -> io::Result<ResponseHead> {
-        self.streams.lock().send_head(self.slot, bytes, context)
+    /// Waits until a head can be written; fails if the stream was reset.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        self.with(|streams| streams.poll_room(self.slot, cx))
+    }
+
+    /// Sends the HTTP/1.1 head of a request at the front of `bytes`.
+    pub(crate) fn send_request(&self, bytes: &[u8], context: &RequestContext) -> io::Result<UpstreamRequest> {
+        self.with(|streams| streams.send_request(self.slot, bytes, context))
+    }
+
+    /// Sends the HTTP/1.1 head of a response at the front of `bytes`, and an empty body behind it.
+    pub(crate) fn send_response(&self, bytes: &[u8], context: ResponseContext) -> io::Result<ResponseHead> {
+        self.with(|streams| streams.send_response(self.slot, bytes, context))
+    }
+
+    /// Reads heads of a response. Returns the coding of the body behind the final one, once all of the head was read.
+    pub(crate) fn poll_read_heads(
+        &self,
+        cx: &Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<Option<BodyCoding>>> {
+        let mut streams = self.streams.lock();
+        let slot = streams.slot(self.slot);
+        let Some(heads) = slot.heads.as_mut().filter(|_| !slot.response.must_be_empty || slot.is_end) else {
+            slot.check()?;
+            slot.wait_to_read(cx);
+            return Poll::Pending;
+        };
+        let count = heads.filled().len().min(buf.remaining());
+        buf.put_slice(&heads.filled()[..count]);
+        heads.consume(count);
+        let is_whole = heads.is_empty();
+        if is_whole {
+            slot.heads = None;
+        }
+        Poll::Ready(Ok(slot.response.coding.filter(|_| is_whole)))
+    }
+
+    /// Does something with the streams, and wakes the connection's task if that has something to do then.
+    fn with<T>(&self, action: impl FnOnce(&mut Streams) -> T) -> T {
+        let mut streams = self.streams.lock();
+        let outcome = action(&mut streams);
+        streams.wake_task();
+        outcome
     }
 
     /// Waits for the end of the stream before the end of its response: a reset, or the end of the connection.
@@ -85,22 +129,22 @@ impl StreamHandle {
 
     /// Resets the stream, if it has not ended.
     pub(crate) fn reset(&self, reason: Reason) {
-        self.streams.lock().reset(self.slot, reason);
+        self.with(|streams| streams.reset(self.slot, reason));
     }
 }
 
 impl BodySink for &StreamHandle {
     fn poll_send(&mut self, cx: &mut Context<'_>, content: &[u8], is_last: bool) -> Poll<io::Result<usize>> {
-        self.streams.lock().poll_send(self.slot, cx, content, is_last)
+        self.with(|streams| streams.poll_send(self.slot, cx, content, is_last))
     }
 
     fn send_trailers(&mut self, section: &[u8]) -> io::Result<()> {
-        self.streams.lock().send_trailers(self.slot, section)
+        self.with(|streams| streams.send_trailers(self.slot, section))
     }
 }
 
 impl Drop for StreamHandle {
     fn drop(&mut self) {
-        self.streams.lock().release(self.slot);
+        self.with(|streams| streams.release(self.slot));
     }
 }

@@ -1,6 +1,6 @@
 //! The frames of HTTP/2 (RFC 9113 §4.1, §6): their headers, and the small ones that a server writes.
 
-use h2::Reason;
+use super::Reason;
 
 /// The length of a frame's header.
 pub(crate) const HEADER_LENGTH: usize = 9;

@@ -4,36 +4,39 @@
 //! written once, and hold for both versions.
 //!
 //! ```text
-//! request_head   the field block of a caller's request -> bytes of a head
-//! response_head  bytes of a head -> the field block of a response to a caller
-//! frame          frames as they are on the wire
-//! hpack/         the compression of fields
-//! heads          a stream to an upstream: fields <-> bytes of a head
-//! inbound        what a stream of an upstream brings -> bytes of a body, its trailers included
-//! outbound       bytes of a body -> frames, as the peer's flow-control window allows
-//! coding         the coding of those bytes: a length, chunked coding, or none
-//! websocket      CONNECT with `:protocol` <-> GET with `Upgrade`
-//! limits         window and frame sizes, reset limits, the builder of connections to upstreams
-//! alpn           names of the versions in a TLS handshake
+//! request_head       the field block of a caller's request -> bytes of a head
+//! response_head      bytes of a head -> the field block of a response to a caller
+//! upstream_request   bytes of a head -> the field block of a request to an upstream
+//! upstream_response  the field block of an upstream's response -> bytes of a head
+//! fields             fields that may be in a block, and how a trailer section is read and written
+//! frame              frames as they are on the wire
+//! hpack/             the compression of fields
+//! outbound           bytes of a body -> content and trailers
+//! coding             the coding of those bytes: a length, chunked coding, or none
+//! websocket          CONNECT with `:protocol` <-> GET with `Upgrade`
+//! limits             window and frame sizes, reset limits
+//! reason             error codes
+//! alpn               names of the versions in a TLS handshake
 //! ```
 //!
-//! On connections to upstreams the `h2` crate does frames, flow control and HPACK. Callers are many and idle for most of the
-//! time: their connections are served by `net/http2/`, which holds no memory for what does not happen.
+//! What is sent and received on a connection, and when, is decided in `net/http2/`.
 
 mod alpn;
 mod coding;
+pub(crate) mod fields;
 pub(crate) mod frame;
-pub mod heads;
 pub(crate) mod hpack;
-mod inbound;
 pub mod limits;
 mod outbound;
+mod reason;
 pub(crate) mod request_head;
 pub(crate) mod response_head;
+pub(crate) mod upstream_request;
+pub(crate) mod upstream_response;
 pub mod websocket;
 
 pub use alpn::{ALPN_HTTP1, ALPN_HTTP2, alpn_protocols};
 pub use coding::Coding;
-pub use inbound::InboundBody;
 pub use outbound::BodySink;
 pub use outbound::OutboundBody;
+pub(crate) use reason::Reason;

@@ -3,11 +3,7 @@
 use std::io;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use h2::SendStream;
-
 use super::coding::{ChunkedState, Coding, malformed};
-use super::heads;
 
 /// Where the content of a body goes: a stream.
 pub trait BodySink {
@@ -118,39 +114,5 @@ impl OutboundBody {
             }
             ChunkedState::Done => Err(malformed("bytes after its end")),
         })
-    }
-}
-
-impl BodySink for SendStream<Bytes> {
-    fn poll_send(&mut self, cx: &mut Context<'_>, content: &[u8], is_last: bool) -> Poll<io::Result<usize>> {
-        let mut capacity = self.capacity();
-        if capacity < content.len() {
-            self.reserve_capacity(content.len());
-            capacity = self.capacity();
-        }
-        while capacity == 0 && !content.is_empty() {
-            capacity = match ready!(self.poll_capacity(cx)) {
-                Some(Ok(capacity)) => capacity,
-                Some(Err(error)) => return Poll::Ready(Err(io::Error::other(error))),
-                None => return Poll::Ready(Err(ended(self, cx))),
-            };
-        }
-        let count = capacity.min(content.len());
-        let data = Bytes::copy_from_slice(&content[..count]);
-        self.send_data(data, is_last && count == content.len()).map_err(io::Error::other)?;
-        Poll::Ready(Ok(count))
-    }
-
-    fn send_trailers(&mut self, section: &[u8]) -> io::Result<()> {
-        Self::send_trailers(self, heads::read_trailers(section)?).map_err(io::Error::other)
-    }
-}
-
-/// The error of a stream that accepts no more data.
-fn ended(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> io::Error {
-    match stream.poll_reset(cx) {
-        Poll::Ready(Ok(reason)) => io::Error::other(h2::Error::from(reason)),
-        Poll::Ready(Err(error)) => io::Error::other(error),
-        Poll::Pending => io::ErrorKind::BrokenPipe.into(),
     }
 }

@@ -7,20 +7,13 @@
 use std::io::Write as _;
 use std::ops::Range;
 
-use super::heads::put;
+use super::fields::{FIELD_OVERHEAD, Malformed, check_field, length, put};
 use super::limits::MAX_HEAD;
 use super::websocket;
 use crate::proto::fields::{HeaderClass, is_tchar};
 
-/// What a field takes beside its name and its value (RFC 9113 §6.5.2).
-const FIELD_OVERHEAD: usize = 32;
-
 /// The capacity of each part of the scratch that is kept.
 const KEPT_SCRATCH: usize = 1024;
-
-/// A request, or a trailer section, that must not be forwarded (RFC 9113 §8.1.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Malformed;
 
 /// What is known of a request whose head was written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -243,37 +236,6 @@ impl<'a> RequestWriter<'a> {
     }
 }
 
-/// Writes a field of a trailer section as a line, if it may be there.
-pub(crate) fn put_trailer(out: &mut Vec<u8>, name: &[u8], value: &[u8]) -> Result<(), Malformed> {
-    let (name, _) = check_field(name, value)?;
-    put(out, &[name.as_bytes(), b": ", value, b"\r\n"]);
-    Ok(())
-}
-
-/// Checks a field that is no pseudo-header field (RFC 9113 §8.2); returns its name and its class.
-fn check_field<'n>(name: &'n [u8], value: &[u8]) -> Result<(&'n str, HeaderClass), Malformed> {
-    let is_name = |byte: &u8| is_tchar(*byte) && !byte.is_ascii_uppercase();
-    if name.is_empty() || !name.iter().all(is_name) || !is_value(value) {
-        return Err(Malformed);
-    }
-    let name = std::str::from_utf8(name).map_err(|_| Malformed)?;
-    let class = HeaderClass::of(name);
-    let is_of_connection = match class {
-        HeaderClass::Connection | HeaderClass::TransferEncoding | HeaderClass::Upgrade => true,
-        HeaderClass::HopByHop => matches!(name, "keep-alive" | "proxy-connection"),
-        HeaderClass::Te => value != b"trailers",
-        _ => false,
-    };
-    if is_of_connection { Err(Malformed) } else { Ok((name, class)) }
-}
-
-/// Whether a value has no control characters, and no whitespace at its beginning or end.
-fn is_value(value: &[u8]) -> bool {
-    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    let is_allowed = |byte: &u8| *byte >= 0x20 && *byte != 0x7f || *byte == b'\t';
-    value.iter().all(is_allowed) && !is_blank(value.first()) && !is_blank(value.last())
-}
-
 /// Whether an authority has only characters that one may have (RFC 3986 §3.2), and no user.
 fn is_authority(authority: &[u8]) -> bool {
     let is_allowed =
@@ -285,14 +247,6 @@ fn is_authority(authority: &[u8]) -> bool {
 fn is_target(path: &[u8], method: &[u8]) -> bool {
     let is_path = path.first() == Some(&b'/') || path == b"*" && method == b"OPTIONS";
     is_path && path.iter().all(|byte| *byte > b' ' && *byte != 0x7f && *byte != b'#')
-}
-
-/// Reads a length: digits only.
-fn length(value: &[u8]) -> Option<u64> {
-    if value.is_empty() || value.len() > 19 || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// Whether a `content-type` is that of a gRPC call: `application/grpc`, `application/grpc+proto` and so on; not gRPC-Web.
@@ -414,18 +368,6 @@ mod tests {
         let (bytes, head) = read(&[&[GET], &[field; 17][..]].concat(), false).unwrap();
         assert!(head.is_over_size && bytes.len() < MAX_HEAD as usize);
         assert!(!read(&[&[GET], &[field; 15][..]].concat(), false).unwrap().1.is_over_size);
-    }
-
-    #[test]
-    fn trailers_have_no_pseudo_fields_and_none_of_a_connection() {
-        let mut out = Vec::new();
-        put_trailer(&mut out, b"grpc-status", b"0").unwrap();
-        for (name, value) in
-            [(":path", "/"), ("connection", "close"), ("X", "1"), ("x", "1\n"), ("", ""), ("te", "gzip")]
-        {
-            assert_eq!(put_trailer(&mut out, name.as_bytes(), value.as_bytes()), Err(Malformed), "{name}");
-        }
-        assert_eq!(out, b"grpc-status: 0\r\n");
     }
 
     #[test]

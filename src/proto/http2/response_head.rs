@@ -7,7 +7,7 @@ use httparse::Header;
 use memchr::memmem;
 
 use super::coding::{Coding, malformed};
-use super::heads::{is_in_http2, is_sensitive};
+use super::fields::{is_in_http2, is_sensitive};
 use super::hpack::encoder::{put_field, put_status};
 use crate::proto::fields::HeaderClass;
 

@@ -6,82 +6,66 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use h2::client::{Connection, ResponseFuture, SendRequest};
-use h2::{Ping, SendStream};
-use http::uri::Scheme;
-use http::{HeaderName, Request};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
 
-use super::liveness::{Liveness, PingHandle};
-use crate::net::coalescing::Coalescing;
-use crate::proto::http2::limits;
+use crate::net::http2::{End, FramesIo, Responses, StreamHandle, Streams};
+use crate::proto::http2::Reason;
+use crate::proto::http2::upstream_request::RequestContext;
 
 /// Time within which a connection acknowledges a PING; otherwise it is closed.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for the last frames of a connection to be written.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+type Frames<I> = FramesIo<I, Responses>;
 
 /// A connection that requests share.
 pub(super) struct SharedConnection {
-    send: SendRequest<Bytes>,
-    pub(super) scheme: Scheme,
+    streams: Arc<Mutex<Streams>>,
+    pub(super) context: RequestContext,
     /// The peer; the forward proxy, if there is one.
     pub(super) address: SocketAddr,
-    /// Names of the fields that hold the service's credential, which must not enter the HPACK table.
-    pub(super) sensitive_headers: Arc<[HeaderName]>,
     /// Number of requests in flight.
     active: AtomicUsize,
     /// When the last request ended.
     idle_since: Mutex<Instant>,
-    liveness: Arc<Liveness>,
 }
 
 impl SharedConnection {
-    /// Does the handshake over `io`, and starts the task that drives the connection.
+    /// Sends the preface over `io`, waits for the upstream's, and starts the task that drives the connection.
     pub(super) async fn open(
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        scheme: Scheme,
+        context: RequestContext,
         address: SocketAddr,
-        sensitive_headers: Arc<[HeaderName]>,
         max_head: u32,
     ) -> io::Result<Arc<Self>> {
-        let io = Coalescing::with_secrets(io);
-        let handshake = limits::client_builder(max_head).handshake::<_, Bytes>(io);
-        let (send, mut connection) = handshake.await.map_err(io::Error::other)?;
+        let mut frames = FramesIo::client(io, max_head);
         // The upstream's settings come first. They say how many streams it accepts at a time.
-        poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
-            Poll::Ready(Ok(())) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-            Poll::Ready(Err(error)) => Poll::Ready(Err(io::Error::other(error))),
-            Poll::Pending if send.current_max_send_streams() > 0 => Poll::Ready(Ok(())),
-            Poll::Pending => Poll::Pending,
-        })
-        .await?;
-        let liveness = Arc::<Liveness>::default();
-        tokio::spawn(drive(connection, liveness.clone()));
-        Ok(Arc::new(Self {
-            send,
-            scheme,
+        poll_fn(|cx| poll_settings(&mut frames, cx)).await?;
+        let connection = Arc::new(Self {
+            streams: frames.streams().clone(),
+            context,
             address,
-            sensitive_headers,
             active: AtomicUsize::new(0),
             idle_since: Mutex::new(Instant::now()),
-            liveness,
-        }))
+        });
+        tokio::spawn(drive(frames));
+        Ok(connection)
     }
 
     /// Whether the connection neither failed nor received a GOAWAY.
     pub(super) fn is_open(&self) -> bool {
-        let mut context = Context::from_waker(Waker::noop());
-        !matches!(self.send.clone().poll_ready(&mut context), Poll::Ready(Err(_)))
+        self.streams.lock().is_open()
     }
 
     /// Whether the connection may carry another request.
     pub(super) fn has_capacity(&self) -> bool {
-        !self.liveness.is_unconfirmed()
-            && self.active.load(Ordering::Relaxed) < self.send.current_max_send_streams()
+        self.streams.lock().has_capacity(self.active.load(Ordering::Relaxed))
     }
 
     /// Whether the connection has carried no request for this time.
@@ -100,18 +84,55 @@ impl SharedConnection {
         self.active.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Opens a stream. `is_end`: the request has no body.
-    pub(super) fn send_request(
-        &self,
-        request: Request<()>,
-        is_end: bool,
-    ) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
-        self.send.clone().send_request(request, is_end)
+    /// Reserves a stream; `None` if there can be no more.
+    pub(super) fn reserve_stream(&self) -> Option<StreamHandle> {
+        StreamHandle::reserve(&self.streams)
     }
 
     /// A handle to check the connection with a PING.
     pub(super) fn ping_handle(&self) -> PingHandle {
-        PingHandle::new(self.liveness.clone())
+        PingHandle(self.streams.clone())
+    }
+}
+
+impl Drop for SharedConnection {
+    fn drop(&mut self) {
+        self.streams.lock().abandon();
+    }
+}
+
+/// A request's handle on the connection that carries it, together with other requests.
+pub struct PingHandle(Arc<Mutex<Streams>>);
+
+impl PingHandle {
+    /// Requests a PING, because a request on the connection got no response in time. Until it is acknowledged, the connection gets
+    /// no new request.
+    pub fn request_ping(&self) {
+        self.0.lock().request_ping();
+    }
+}
+
+/// Waits for the upstream's settings, and until it accepts a stream.
+fn poll_settings<I: AsyncRead + AsyncWrite + Unpin>(
+    frames: &mut Frames<I>,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    loop {
+        let written = frames.poll_write_out(cx)?;
+        if frames.streams().lock().has_capacity(0) && written.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if !frames.streams().lock().is_open() {
+            return Poll::Ready(Err(io::Error::other("it ends the connection at once")));
+        }
+        match frames.poll_receive(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(End::Failed(error))) => return Poll::Ready(Err(error)),
+            Poll::Ready(Err(End::Closed)) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            Poll::Ready(Err(end @ End::Error(_))) => return Poll::Ready(Err(io::Error::other(end))),
+            Poll::Pending if frames.can_receive_again() => {}
+            Poll::Pending => return Poll::Pending,
+        }
     }
 }
 
@@ -120,25 +141,49 @@ impl SharedConnection {
 ///
 /// A PING is sent only after a request on the connection got no response: some upstreams treat frequent pings
 /// as an attack.
-async fn drive<I: AsyncRead + AsyncWrite + Unpin>(
-    mut connection: Connection<I, Bytes>,
-    liveness: Arc<Liveness>,
-) {
-    let Some(mut pings) = connection.ping_pong() else { return };
-    let pinging = async {
-        loop {
-            liveness.ping_requested().await;
-            let pong = tokio::time::timeout(PING_TIMEOUT, pings.ping(Ping::opaque())).await;
-            if !matches!(pong, Ok(Ok(_))) {
-                return;
-            }
-            liveness.confirm();
+async fn drive<I: AsyncRead + AsyncWrite + Unpin>(mut frames: Frames<I>) {
+    let mut deadline = None;
+    let end = poll_fn(|cx| poll_frames(&mut frames, &mut deadline, cx)).await;
+    if let Err(end) = &end {
+        tracing::debug!("an HTTP/2 connection to an upstream ends: {end}");
+        frames.fail_all(end);
+    }
+    frames.go_away(if let Err(End::Error(reason)) = end { reason } else { Reason::NO_ERROR });
+    let written = poll_fn(|cx| frames.poll_write_out(cx));
+    // The connection is closed whether they could be written or not.
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, written).await;
+}
+
+/// Takes and writes what there is. Ready when the connection ends.
+fn poll_frames<I: AsyncRead + AsyncWrite + Unpin>(
+    frames: &mut Frames<I>,
+    deadline: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), End>> {
+    // First, so that nothing is missed of what other threads do meanwhile.
+    frames.wait_for_work(cx);
+    loop {
+        frames.begin_turn();
+        let received = match frames.poll_receive(cx) {
+            Poll::Ready(Err(end)) => return Poll::Ready(Err(end)),
+            Poll::Ready(Ok(())) => true,
+            Poll::Pending => false,
+        };
+        if !frames.probe() {
+            *deadline = None;
+        } else if deadline.is_none() {
+            *deadline = Some(Box::pin(tokio::time::sleep(PING_TIMEOUT)));
         }
-    };
-    tokio::select! {
-        ended = &mut connection => if let Err(error) = ended {
-            tracing::debug!("an HTTP/2 connection to an upstream failed: {error}");
-        },
-        () = pinging => tracing::debug!("an HTTP/2 connection to an upstream is dead: no answer to a PING"),
+        let written = frames.poll_write_out(cx)?;
+        if received || frames.can_receive_again() {
+            continue;
+        }
+        if frames.is_over() && written.is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        if deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Err(End::Failed(io::ErrorKind::TimedOut.into())));
+        }
+        return Poll::Pending;
     }
 }

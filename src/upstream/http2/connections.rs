@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use http::uri::Scheme;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::SharedConnection;
 use super::stream::Stream;
+use crate::proto::http2::upstream_request::RequestContext;
 use crate::upstream::worker::{SHARDS, shard};
 
 /// The connections of one endpoint.
@@ -63,12 +63,11 @@ impl Connections {
     pub(in crate::upstream) async fn open(
         &self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        scheme: Scheme,
+        is_tls: bool,
         address: SocketAddr,
     ) -> io::Result<Stream> {
-        let sensitive_headers = self.sensitive_headers.clone();
-        let connection =
-            SharedConnection::open(io, scheme, address, sensitive_headers, self.max_head).await?;
+        let context = RequestContext { is_tls, sensitive: self.sensitive_headers.clone() };
+        let connection = SharedConnection::open(io, context, address, self.max_head).await?;
         self.shards[shard()].open.lock().push(connection.clone());
         Ok(Stream::new(connection))
     }

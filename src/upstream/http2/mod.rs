@@ -3,16 +3,14 @@
 //! ```text
 //! connections  the connections of one endpoint: a stream of one that has capacity, or of a new one
 //! connection   one connection: the handshake, its state, the task that drives it
-//! liveness     whether a PING is not acknowledged yet: the connection then gets no new request
 //! stream       one stream, as a connection that carries one request
 //! ```
 
 mod connection;
 mod connections;
-mod liveness;
 mod stream;
 
+pub use connection::PingHandle;
 pub(super) use connections::Connections;
-pub use liveness::PingHandle;
 pub(super) use stream::Stream;
 pub use stream::is_unprocessed;

@@ -1,9 +1,8 @@
 //! Reads field blocks (RFC 7541 §6).
 
-use h2::Reason;
-
 use super::dynamic_table::DynamicTable;
 use super::{huffman, integer, static_table};
+use crate::proto::http2::Reason;
 
 /// The capacity for decoded strings that is kept.
 const KEPT_CAPACITY: usize = 4096;

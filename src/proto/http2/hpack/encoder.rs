@@ -3,6 +3,8 @@
 
 use super::{integer, static_table};
 
+/// A field of a table.
+const INDEXED: u8 = 0x80;
 /// A literal that is not added to the dynamic table.
 const WITHOUT_INDEXING: u8 = 0;
 /// A literal that no intermediary may add to a table either (RFC 7541 §7.1.3).
@@ -17,17 +19,49 @@ pub(crate) fn put_empty_table(block: &mut Vec<u8>) {
 /// Appends `:status`.
 pub(crate) fn put_status(block: &mut Vec<u8>, status: &str) {
     if let Some(index) = static_table::status(status) {
-        integer::put(block, 0x80, 7, index);
+        integer::put(block, INDEXED, 7, index);
     } else {
-        integer::put(block, WITHOUT_INDEXING, 4, 8);
-        put_text(block, status.as_bytes());
+        put_pseudo(block, 8, status.as_bytes(), WITHOUT_INDEXING);
     }
 }
 
-/// Appends a field of a response. The name may be in any case, and is written in lower case.
+/// Appends `:method`.
+pub(crate) fn put_method(block: &mut Vec<u8>, method: &str) {
+    match method {
+        "GET" => integer::put(block, INDEXED, 7, 2),
+        "POST" => integer::put(block, INDEXED, 7, 3),
+        _ => put_pseudo(block, 2, method.as_bytes(), WITHOUT_INDEXING),
+    }
+}
+
+/// Appends `:scheme`: `https` or `http`.
+pub(crate) fn put_scheme(block: &mut Vec<u8>, is_https: bool) {
+    integer::put(block, INDEXED, 7, if is_https { 7 } else { 6 });
+}
+
+/// Appends `:authority`.
+pub(crate) fn put_authority(block: &mut Vec<u8>, authority: &[u8]) {
+    put_pseudo(block, 1, authority, WITHOUT_INDEXING);
+}
+
+/// Appends `:path`.
+pub(crate) fn put_path(block: &mut Vec<u8>, path: &[u8], is_sensitive: bool) {
+    if path == b"/" {
+        integer::put(block, INDEXED, 7, 4);
+    } else {
+        put_pseudo(block, 4, path, if is_sensitive { NEVER_INDEXED } else { WITHOUT_INDEXING });
+    }
+}
+
+fn put_pseudo(block: &mut Vec<u8>, name: usize, value: &[u8], representation: u8) {
+    integer::put(block, representation, 4, name);
+    put_text(block, value);
+}
+
+/// Appends a field. The name may be in any case, and is written in lower case.
 pub(crate) fn put_field(block: &mut Vec<u8>, name: &[u8], value: &[u8], is_sensitive: bool) {
     let representation = if is_sensitive { NEVER_INDEXED } else { WITHOUT_INDEXING };
-    if let Some(index) = static_table::response_name(name) {
+    if let Some(index) = static_table::name(name) {
         integer::put(block, representation, 4, index);
     } else {
         block.push(representation);

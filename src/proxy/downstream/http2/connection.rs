@@ -8,11 +8,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use h2::Reason;
 
 use super::stream::Stream;
 use crate::net::buffer::Buffer;
-use crate::net::http2::{Accepted, End, FramesIo};
+use crate::net::http2::{Accepted, End, FramesIo, Requests, StreamError};
+use crate::proto::http2::Reason;
 use crate::proxy::downstream::linger::linger_up_to;
 use crate::proxy::downstream::timeouts::LINGER_TIMEOUT;
 use crate::proxy::error::{ErrorReason, ProxyError};
@@ -35,7 +35,7 @@ pub(crate) async fn serve(context: &ConnectionContext, io: &mut impl Io, buffer:
     let mut timer = ReusableTimer::default();
     let plane = context.plane.clone();
     let _open = plane.track_http2();
-    let mut frames = FramesIo::new(io, buffer, MAX_CONCURRENT_STREAMS);
+    let mut frames = FramesIo::server(&mut *io, buffer, MAX_CONCURRENT_STREAMS);
     let ended = match timer.timeout(head_limit(context), frames.read_preface()).await {
         Ok(Ok(())) => run(Arc::new(context.clone()), &mut frames, &mut timer).await,
         Ok(Err(end)) => Err(end),
@@ -59,7 +59,7 @@ pub(crate) async fn serve(context: &ConnectionContext, io: &mut impl Io, buffer:
 /// Serves streams until the connection ends, is idle for too long, or has drained.
 async fn run<I: Io>(
     context: Arc<ConnectionContext>,
-    frames: &mut FramesIo<'_, I>,
+    frames: &mut FramesIo<&mut I, Requests>,
     timer: &mut ReusableTimer,
 ) -> Result<(), End> {
     let mut streams = FuturesUnordered::new();
@@ -188,12 +188,12 @@ fn reset_reason(error: &RelayError) -> Reason {
             _ => Reason::INTERNAL_ERROR,
         };
     };
-    let reason =
-        source.get_ref().and_then(|error| error.downcast_ref::<h2::Error>()).and_then(h2::Error::reason);
-    match reason {
+    match StreamError::find(source) {
         // Codes of the upstream's stream are passed on. Codes of its connection do not concern the caller.
-        Some(reason @ (Reason::CANCEL | Reason::REFUSED_STREAM | Reason::ENHANCE_YOUR_CALM)) => reason,
-        Some(Reason::NO_ERROR) => Reason::CANCEL,
+        Some(StreamError::ResetByPeer(
+            reason @ (Reason::CANCEL | Reason::REFUSED_STREAM | Reason::ENHANCE_YOUR_CALM),
+        )) => reason,
+        Some(StreamError::ResetByPeer(Reason::NO_ERROR)) => Reason::CANCEL,
         _ => Reason::INTERNAL_ERROR,
     }
 }

@@ -4,13 +4,12 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use h2::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::net::http2::{RequestBody, StreamHandle};
-use crate::proto::http2::OutboundBody;
+use crate::net::http2::{InboundBody, StreamHandle};
 use crate::proto::http2::request_head::RequestHead;
 use crate::proto::http2::response_head::ResponseContext;
+use crate::proto::http2::{OutboundBody, Reason};
 
 /// The limit on the bytes of a request that are discarded after its response.
 const MAX_DISCARDED_BYTES: usize = 64 * 1024;
@@ -19,7 +18,7 @@ const MAX_DISCARDED_BYTES: usize = 64 * 1024;
 /// interim responses and the final response are written to it.
 pub(crate) struct Stream {
     handle: StreamHandle,
-    body: RequestBody,
+    body: InboundBody,
     context: ResponseContext,
     response: ResponseState,
 }
@@ -39,7 +38,12 @@ impl Stream {
     pub(crate) fn new(handle: StreamHandle, head: &RequestHead, has_body: bool) -> Self {
         let context =
             ResponseContext { is_head: head.is_head, is_grpc: head.is_grpc, is_websocket: head.is_websocket };
-        Self { handle, body: RequestBody::new(head, has_body), context, response: ResponseState::Pending }
+        Self {
+            handle,
+            body: InboundBody::of_request(head, has_body),
+            context,
+            response: ResponseState::Pending,
+        }
     }
 
     /// Whether the request ends without content, and without malformed trailers.
@@ -60,7 +64,7 @@ impl Stream {
 
     /// Sends the head at the front of `bytes`; returns its length, including an empty body behind it.
     fn send_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let head = self.handle.send_head(bytes, self.context)?;
+        let head = self.handle.send_response(bytes, self.context)?;
         if head.is_complete {
             self.response = ResponseState::Complete;
         } else if !head.is_interim {
