@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 /// because content that is sent in pieces of a power of two comes after a head.
 pub(super) const READ_SIZE: usize = 33 * 1024;
 /// Number of buffers that a thread keeps for good.
-const KEPT: usize = 64;
+const KEPT: usize = 16;
 /// Number of buffers that are freed at once at most: 1 MiB.
 const FREED_AT_ONCE: usize = 32;
 /// Time between two looks at what is unused.

@@ -17,6 +17,7 @@ use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::request::exchange;
 use crate::proxy::request::outcome::Disposition;
 use crate::proxy::request::refuse;
+use crate::proxy::request::rejection::Rejection;
 use crate::proxy::session::ConnectionContext;
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::MAX_HEAD;
@@ -33,6 +34,22 @@ pub(crate) enum Next {
     Connect(Buffer, Box<ConnectTarget>),
 }
 
+/// How a connection ends. Here and not where it is found out, so that the future of a connection has room for it once.
+enum Ending<'p> {
+    Close,
+    /// The buffer has what the caller has sent after its request.
+    Linger(Buffer),
+    /// The head was not complete in time.
+    Late,
+    Refuse(Buffer, Box<Rejection<'p>>),
+}
+
+impl<'p> Ending<'p> {
+    fn refuse(buffer: Buffer, rejection: Rejection<'p>) -> Self {
+        Self::Refuse(buffer, Box::new(rejection))
+    }
+}
+
 /// Serves requests until the connection ends or continues with another protocol.
 pub(crate) async fn requests(context: &mut ConnectionContext, io: &mut impl Io) -> Next {
     let mut next_request = None;
@@ -40,27 +57,22 @@ pub(crate) async fn requests(context: &mut ConnectionContext, io: &mut impl Io) 
     // One timer for the time between requests and one for the time within: resetting a timer by a constant
     // duration costs least.
     let (mut between, mut within) = (ReusableTimer::default(), ReusableTimer::default());
-    loop {
+    let ending = loop {
         let timeouts = &context.snapshot().downstream_timeouts;
         let (limit, head_limit) =
             (if is_first { timeouts.first_byte } else { timeouts.keep_alive }, timeouts.head);
-        let buffer = match next_request.take() {
-            Some(buffer) => Ok(Ok(Some(buffer))),
-            None => between.timeout(limit, first_bytes(io)).await,
+        let mut buffer = match next_request.take() {
+            Some(buffer) => buffer,
+            None => match between.timeout(limit, first_bytes(io)).await {
+                Ok(Ok(Some(buffer))) => buffer,
+                _ => break Ending::Close,
+            },
         };
-        let Ok(Ok(Some(mut buffer))) = buffer else { break };
         let head = match within.timeout(head_limit, read_head(io, &mut buffer)).await {
             Ok(Ok(Ok(length))) => length,
-            Ok(Ok(Err(failure))) => {
-                refuse::refuse(context, io, failure.into(), &mut within).await;
-                break linger(io, &mut buffer).await;
-            }
-            Ok(Err(_)) => break,
-            Err(_) => {
-                let failure = ProxyError::new(ErrorReason::BadRequest, "the head was not complete in time");
-                refuse::refuse(context, io, failure.into(), &mut within).await;
-                break;
-            }
+            Ok(Ok(Err(failure))) => break Ending::refuse(buffer, failure.into()),
+            Ok(Err(_)) => break Ending::Close,
+            Err(_) => break Ending::Late,
         };
         if is_first && &buffer.filled()[..head] == http2::PREFACE {
             return Next::Http2(buffer);
@@ -68,8 +80,7 @@ pub(crate) async fn requests(context: &mut ConnectionContext, io: &mut impl Io) 
         is_first = false;
         context.refresh();
         if context.is_service_removed() {
-            refuse::refuse(context, io, ProxyError::service_removed().into(), &mut within).await;
-            break linger(io, &mut buffer).await;
+            break Ending::refuse(buffer, ProxyError::service_removed().into());
         }
         if connect::is_connect(buffer.filled()) {
             // Boxed: the future of a connection reserves space for what it awaits, and few connections get here.
@@ -77,14 +88,25 @@ pub(crate) async fn requests(context: &mut ConnectionContext, io: &mut impl Io) 
             buffer.consume(head);
             match target {
                 Ok(target) => return Next::Connect(buffer, Box::new(target)),
-                Err(rejection) => refuse::refuse(context, io, rejection, &mut within).await,
-            };
-            break linger(io, &mut buffer).await;
+                Err(rejection) => break Ending::refuse(buffer, rejection),
+            }
         }
         match exchange::run(context, io, &mut buffer, head, false, &mut within).await {
             Disposition::KeepAlive => next_request = Some(buffer).filter(|buffer| !buffer.is_empty()),
-            Disposition::LingeringClose => break linger(io, &mut buffer).await,
-            Disposition::Close | Disposition::Abort(_) => break,
+            Disposition::LingeringClose => break Ending::Linger(buffer),
+            Disposition::Close | Disposition::Abort(_) => break Ending::Close,
+        }
+    };
+    match ending {
+        Ending::Close => {}
+        Ending::Linger(mut buffer) => linger(io, &mut buffer).await,
+        Ending::Late => {
+            let failure = ProxyError::new(ErrorReason::BadRequest, "the head was not complete in time");
+            Box::pin(refuse::refuse(context, io, failure.into(), &mut within)).await;
+        }
+        Ending::Refuse(mut buffer, rejection) => {
+            Box::pin(refuse::refuse(context, io, *rejection, &mut within)).await;
+            linger(io, &mut buffer).await;
         }
     }
     // A shutdown flushes first, which never ends if the caller reads nothing.
