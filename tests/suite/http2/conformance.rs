@@ -2,6 +2,7 @@
 
 use h2::Reason;
 
+use super::frames::{settings, window_update};
 use super::heads::head;
 use crate::harness::flag::{ACK, END_HEADERS, END_STREAM, PADDED};
 use crate::harness::{Frame, Frames, Gate, MockResponse, MockUpstream, flag, frame};
@@ -15,14 +16,6 @@ fn get(stream: u32) -> Vec<u8> {
 /// The beginning of a request with a body.
 fn post(stream: u32) -> Vec<u8> {
     frame(Frame::HEADERS, END_HEADERS, stream, &head("POST", &[]))
-}
-
-fn settings(setting: u16, value: u32) -> Vec<u8> {
-    frame(Frame::SETTINGS, 0, 0, &[&setting.to_be_bytes()[..], &value.to_be_bytes()].concat())
-}
-
-fn window_update(stream: u32, increment: u32) -> Vec<u8> {
-    frame(Frame::WINDOW_UPDATE, 0, stream, &increment.to_be_bytes())
 }
 
 fn reset(stream: u32) -> Vec<u8> {

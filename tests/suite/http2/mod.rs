@@ -2,8 +2,11 @@
 
 mod conformance;
 mod downstream;
+mod frame_server;
+mod frames;
 mod heads;
 mod hostile_downstream;
+mod hostile_upstream;
 mod retries;
 mod sensitive_fields;
 mod upstream;

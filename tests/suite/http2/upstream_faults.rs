@@ -1,40 +1,12 @@
 //! Faults of HTTP/2 upstreams: refused streams, GOAWAY, stalls, malformed frames, dead connections.
 
 use h2::Reason;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
+use super::frame_server::{FrameServer, call, respond};
 use crate::harness::flag::{END_HEADERS, END_STREAM};
-use crate::harness::{Frame, Frames, Http2, MockHttp2Upstream, Request, Sidekey, fields, post};
+use crate::harness::{Frame, Http2, MockHttp2Upstream, Request, fields, post};
 use crate::suite::http::setup::{sidekey_for_url, sidekey_with_one_worker, wait_until_idle};
-
-/// A server that the test plays, frame by frame.
-struct FrameServer(TcpListener);
-
-impl FrameServer {
-    async fn behind_sidekey(more: &str) -> (Self, Sidekey) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let sidekey = sidekey_with_one_worker(&url, &format!(", protocol: http2{more}")).await;
-        (Self(listener), sidekey)
-    }
-
-    async fn accept(&self) -> Frames {
-        let accepting = tokio::time::timeout(std::time::Duration::from_secs(20), self.0.accept());
-        let (stream, _): (TcpStream, _) = accepting.await.expect("a connection in time").unwrap();
-        Frames::accepted(stream).await
-    }
-}
-
-/// Sends `200` with this body on a stream.
-async fn respond(frames: &mut Frames, stream: u32, body: &str) {
-    frames.send(Frame::HEADERS, END_HEADERS, stream, &fields(&[(":status", "200")])).await.unwrap();
-    frames.send(Frame::DATA, END_STREAM, stream, body.as_bytes()).await.unwrap();
-}
-
-/// A `POST` whose body is sent as a whole, so that it can be retried.
-fn call(sidekey: &Sidekey) -> tokio::task::JoinHandle<crate::harness::Response> {
-    tokio::spawn(Request::post(sidekey.url("/api/x"), "body").send())
-}
 
 #[tokio::test]
 async fn unprocessed_http2_request_is_retried() {
