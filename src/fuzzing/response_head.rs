@@ -125,7 +125,8 @@ fn assert_same_in_http2(caller: &PlainHead<'_>, sent: &[u8], to_head: bool) {
     let head = head.unwrap_or_else(|error| panic!("no response of HTTP/2: {error}"));
     assert_eq!(head.length, sent.len());
     let mut fields = Vec::new();
-    let decoded = Decoder::new(0).decode(&block, |name, value| fields.push((name.to_vec(), value.to_vec())));
+    let decoded = Decoder::new(0, usize::MAX)
+        .decode(&block, |name, value| fields.push((name.to_vec(), value.to_vec())));
     assert!(decoded.is_ok(), "no field block");
     let (name, status) = fields.remove(0);
     assert_eq!((&name[..], &status[..]), (&b":status"[..], &caller.start[9..12]), "another status in HTTP/2");

@@ -1,8 +1,8 @@
 //! Reads and writes the frames of a connection. All frames of a turn are written at once.
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -20,6 +20,9 @@ use crate::proto::http2::frame::PREFACE;
 
 /// Bytes that are read at once from a peer that sends frames without content: a hundred frames.
 const SMALL_READ: usize = 1024;
+/// Number of reads after which other connections of the worker come first. A peer that always sends more would be read until tokio's
+/// budget is spent, which is four megabytes: hundreds of thousands of small frames.
+const MAX_READS: usize = 2;
 
 /// A connection.
 pub(crate) struct FramesIo<I, R> {
@@ -36,7 +39,11 @@ pub(crate) struct FramesIo<I, R> {
     is_flush_due: bool,
     /// Whether nothing was read, because too much was to be written.
     is_blocked: bool,
-    /// Whether other connections had their turn since the last read.
+    /// Number of reads since the task was polled.
+    reads: usize,
+    /// Whether other connections come first, before the task is polled again.
+    is_paused: bool,
+    /// Whether other connections had their turn since the last read of few bytes.
     has_paused: bool,
 }
 
@@ -147,18 +154,32 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
             writing: None,
             is_flush_due: false,
             is_blocked: false,
+            reads: 0,
+            is_paused: false,
             has_paused: false,
         }
     }
 
-    /// Reads once, and takes the frames that have come. Pending if there are none, or if nothing more should come before what was
-    /// caused is written.
+    /// Notes that the task is polled.
+    pub(crate) fn begin_poll(&mut self) {
+        (self.reads, self.is_paused) = (0, false);
+    }
+
+    /// Reads once, and takes the frames that have come. Pending if there are none, if nothing more should come before what was
+    /// caused is written, or if other connections come first.
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         self.is_blocked = self.streams.lock().is_out_full();
         if self.is_blocked {
             return Poll::Pending;
         }
         if !std::mem::take(&mut self.is_unread) {
+            if self.reads >= MAX_READS {
+                self.pause(cx);
+            }
+            if self.is_paused {
+                return Poll::Pending;
+            }
+            self.reads += 1;
             let polled = self.poll_read(cx);
             if polled.is_pending() {
                 self.input.take_if(|input| input.is_empty());
@@ -178,7 +199,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
         }
         // Little is read, and after every other connection of the worker that is ready.
         if !std::mem::replace(&mut self.has_paused, true) {
-            cx.waker().wake_by_ref();
+            self.pause(cx);
             return Poll::Pending;
         }
         let mut bytes = [0; SMALL_READ];
@@ -187,6 +208,14 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
         self.has_paused = false;
         input.append(part.filled());
         Poll::Ready(Ok(part.filled().len()))
+    }
+
+    /// Lets every other connection of the worker come first that is ready, or that becomes ready until then.
+    fn pause(&mut self, cx: &mut Context<'_>) {
+        if !std::mem::replace(&mut self.is_paused, true) {
+            // Wakes the task when the sockets of the worker were looked at.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+        }
     }
 
     /// Whether nothing was read because too much was to be written, and that was written since.
@@ -231,5 +260,68 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
     /// Says why the connection ends.
     pub(crate) fn go_away(&mut self, reason: Reason) {
         self.streams.lock().go_away(reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::http2::frame::{self, kind};
+
+    /// A caller that sends the same frame without end. Its reads are counted.
+    struct Endless {
+        frames: Vec<u8>,
+        reads: usize,
+    }
+
+    impl AsyncRead for Endless {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.reads += 1;
+            let count = buf.remaining().min(self.frames.len());
+            buf.put_slice(&self.frames[..count - count % 13]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Endless {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn caller_that_always_sends_is_read_in_turns_with_others() {
+        let mut window_update = Vec::new();
+        frame::put_window_update(&mut window_update, 0, 1);
+        let mut io = Endless { frames: window_update.repeat(5000), reads: 0 };
+        let mut begin = Buffer::acquire();
+        begin.append(PREFACE);
+        frame::put(begin.bytes_mut(), kind::SETTINGS, 0, 0, &[]);
+        let mut frames = FramesIo::server(&mut io, begin, 1);
+        frames.read_preface().await.unwrap();
+        let mut polls = 0;
+        // Pending without a wake-up would hang.
+        poll_fn(|cx| {
+            frames.begin_poll();
+            polls += 1;
+            while frames.poll_receive(cx).map(Result::unwrap).is_ready() {}
+            assert!(frames.poll_receive(cx).is_pending(), "until the task is polled again");
+            if polls == 5 { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        drop(frames);
+        assert_eq!(io.reads, polls * MAX_READS);
     }
 }

@@ -75,7 +75,7 @@ impl<R: Role> Receiver<R> {
     /// A receiver for this side.
     pub(crate) fn new(role: R) -> Self {
         Self {
-            decoder: Decoder::new(HEADER_TABLE_SIZE as usize),
+            decoder: Decoder::new(HEADER_TABLE_SIZE as usize, role.max_head()),
             block: Vec::new(),
             open_block: None,
             has_settings: false,

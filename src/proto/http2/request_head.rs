@@ -138,6 +138,10 @@ impl<'a> RequestWriter<'a> {
             }
             HeaderClass::ContentLength => {
                 let length = length(value).ok_or(Malformed)?;
+                if self.head.is_websocket && self.head.content_length.is_some() {
+                    // The first one is not passed on, and so neither is a second one for the parser to reject.
+                    return Err(Malformed);
+                }
                 // It is written at the end, where the coding of the body is known.
                 if self.head.content_length.is_none() {
                     self.head.content_length = Some(length);

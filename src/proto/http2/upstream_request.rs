@@ -116,7 +116,7 @@ mod tests {
         let sink = |name: &[u8], value: &[u8]| {
             fields.push(format!("{}: {}", name.escape_ascii(), value.escape_ascii()));
         };
-        Decoder::new(0).decode(&block, sink).unwrap();
+        Decoder::new(0, usize::MAX).decode(&block, sink).unwrap();
         Ok((fields, block, request))
     }
 

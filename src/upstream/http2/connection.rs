@@ -117,6 +117,7 @@ fn poll_settings<I: AsyncRead + AsyncWrite + Unpin>(
     frames: &mut Frames<I>,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<()>> {
+    frames.begin_poll();
     loop {
         let written = frames.poll_write_out(cx)?;
         if frames.streams().lock().has_capacity(0) && written.is_ready() {
@@ -162,6 +163,7 @@ fn poll_frames<I: AsyncRead + AsyncWrite + Unpin>(
 ) -> Poll<Result<(), End>> {
     // First, so that nothing is missed of what other threads do meanwhile.
     frames.wait_for_work(cx);
+    frames.begin_poll();
     loop {
         frames.begin_turn();
         let received = match frames.poll_receive(cx) {

@@ -102,6 +102,10 @@ async fn http2_malformed_pseudo_fields_are_protocol_error() {
             "a WebSocket that leads nowhere",
             fields(&[(":method", "CONNECT"), scheme, authority, (":protocol", "websocket")]),
         ),
+        (
+            "a WebSocket with two lengths",
+            head("CONNECT", &[(":protocol", "websocket"), ("content-length", "5"), ("content-length", "5")]),
+        ),
         ("two protocols", head("CONNECT", &[(":protocol", "websocket"), (":protocol", "websocket")])),
     ])
     .await;
@@ -352,6 +356,26 @@ async fn http2_endless_header_block_is_not_buffered() {
         sent += 1;
         assert!(sent < 10_000, "40 MB of one header block were accepted");
     }
+    assert_eq!(upstream.request_count(), 0);
+    assert_eq!(Http2::open(sidekey.address()).await.get("/api/x").await.status, 200);
+}
+
+/// HPACK: a name that was sent once, and two bytes for each further field with it.
+#[tokio::test]
+async fn http2_block_of_references_to_a_large_name_ends_the_connection() {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    let name = [b"\x40\x7f\xbd\x1d".as_slice(), &[b'n'; 3900], b"\x00"].concat();
+    let block = [head("GET", &[]), name, b"\x7e\x00".repeat(60_000)].concat();
+    let mut frames = Frames::open(sidekey.address()).await;
+    let mut pieces = block.chunks(16 * 1024).peekable();
+    frames.send(Frame::HEADERS, END_STREAM, 1, pieces.next().unwrap()).await.unwrap();
+    while let Some(piece) = pieces.next() {
+        let flags = if pieces.peek().is_none() { END_HEADERS } else { 0 };
+        frames.send(Frame::CONTINUATION, flags, 1, piece).await.unwrap();
+    }
+    let goaway = frames.until(Frame::GOAWAY).await.expect("the connection ends");
+    assert_eq!(goaway.reason(), Reason::ENHANCE_YOUR_CALM);
     assert_eq!(upstream.request_count(), 0);
     assert_eq!(Http2::open(sidekey.address()).await.get("/api/x").await.status, 200);
 }

@@ -1,21 +1,30 @@
 //! Reads field blocks (RFC 7541 §6).
 
-use super::dynamic_table::DynamicTable;
+use super::dynamic_table::{DynamicTable, ENTRY_OVERHEAD};
 use super::{huffman, integer, static_table};
 use crate::proto::http2::Reason;
 
 /// The capacity for decoded strings that is kept.
 const KEPT_CAPACITY: usize = 4096;
 
-/// A field block that cannot be read. The connection must end, because the tables of both sides may differ (RFC 9113
+/// The limit on the fields of a block, in sizes of the largest head. They can be thousands of times as large as the block, and
+/// must be read to the end, because later blocks depend on them.
+const MAX_HEADS: usize = 4;
+
+/// A field block that is not read to its end. The connection must end, because the tables of both sides may differ (RFC 9113
 /// §4.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct InvalidBlock;
+pub(crate) enum BlockError {
+    Invalid,
+    TooLarge,
+}
 
-impl From<InvalidBlock> for Reason {
-    /// RFC 9113 §4.3.
-    fn from(_: InvalidBlock) -> Self {
-        Self::COMPRESSION_ERROR
+impl From<BlockError> for Reason {
+    fn from(error: BlockError) -> Self {
+        match error {
+            BlockError::Invalid => Self::COMPRESSION_ERROR,
+            BlockError::TooLarge => Self::ENHANCE_YOUR_CALM,
+        }
     }
 }
 
@@ -24,6 +33,8 @@ pub(crate) struct Decoder {
     table: DynamicTable,
     /// Strings that were in Huffman code.
     decoded: Vec<u8>,
+    /// The limit on the fields of a block.
+    max_size: usize,
 }
 
 /// Where a field's name is.
@@ -34,9 +45,11 @@ enum Name<'a> {
 }
 
 impl Decoder {
-    /// `table_size` is the size of the dynamic table (SETTINGS_HEADER_TABLE_SIZE) that the other side may use.
-    pub(crate) fn new(table_size: usize) -> Self {
-        Self { table: DynamicTable::new(table_size), decoded: Vec::new() }
+    /// `table_size` is the size of the dynamic table (SETTINGS_HEADER_TABLE_SIZE) that the other side may use, and `max_head` that of
+    /// the largest head (SETTINGS_MAX_HEADER_LIST_SIZE).
+    pub(crate) fn new(table_size: usize, max_head: usize) -> Self {
+        let max_size = MAX_HEADS.saturating_mul(max_head);
+        Self { table: DynamicTable::new(table_size), decoded: Vec::new(), max_size }
     }
 
     /// Reads a whole block, and gives each name and value to `sink`.
@@ -44,14 +57,23 @@ impl Decoder {
         &mut self,
         mut block: &[u8],
         mut sink: impl FnMut(&[u8], &[u8]),
-    ) -> Result<(), InvalidBlock> {
+    ) -> Result<(), BlockError> {
         // The size of the dynamic table is changed at the beginning of a block only (RFC 7541 §4.2).
         while let Some(0x20..0x40) = block.first() {
-            let size = integer::take(&mut block, 5).ok_or(InvalidBlock)?;
-            self.table.resize(size).ok_or(InvalidBlock)?;
+            let size = integer::take(&mut block, 5).ok_or(BlockError::Invalid)?;
+            self.table.resize(size).ok_or(BlockError::Invalid)?;
         }
+        let mut size = 0;
+        let mut sink = |name: &[u8], value: &[u8]| {
+            size += name.len() + value.len() + ENTRY_OVERHEAD;
+            sink(name, value);
+            size
+        };
         while let Some(&first) = block.first() {
-            self.field(first, &mut block, &mut sink).ok_or(InvalidBlock)?;
+            let size = self.field(first, &mut block, &mut sink).ok_or(BlockError::Invalid)?;
+            if size > self.max_size {
+                return Err(BlockError::TooLarge);
+            }
         }
         if self.decoded.capacity() > KEPT_CAPACITY {
             self.decoded = Vec::new();
@@ -59,11 +81,16 @@ impl Decoder {
         Ok(())
     }
 
-    fn field(&mut self, first: u8, block: &mut &[u8], sink: &mut impl FnMut(&[u8], &[u8])) -> Option<()> {
+    /// Reads one field; returns what `sink` does.
+    fn field(
+        &mut self,
+        first: u8,
+        block: &mut &[u8],
+        sink: &mut impl FnMut(&[u8], &[u8]) -> usize,
+    ) -> Option<usize> {
         if first & 0x80 != 0 {
             let (name, value) = self.get(integer::take(block, 7)?)?;
-            sink(name, value);
-            return Some(());
+            return Some(sink(name, value));
         }
         let is_added = match first {
             0x40.. => true,
@@ -83,26 +110,28 @@ impl Decoder {
         };
         value.decode(&mut decoded)?;
         let value = value.of(&decoded[name_end..]);
-        match name {
+        let size = match name {
             Name::Literal(text) => {
                 let name = text.of(&decoded[..name_end]);
-                sink(name, value);
+                let size = sink(name, value);
                 if is_added {
                     self.table.insert(name, value);
                 }
+                size
             }
             Name::Indexed(index) => {
-                sink(self.get(index)?.0, value);
+                let size = sink(self.get(index)?.0, value);
                 if is_added {
                     match index.checked_sub(static_table::LENGTH + 1) {
                         None => self.table.insert(static_table::FIELDS[index - 1].0.as_bytes(), value),
                         Some(index) => self.table.insert_with_name_of(index, value),
                     }
                 }
+                size
             }
-        }
+        };
         self.decoded = decoded;
-        Some(())
+        Some(size)
     }
 
     /// The field with this index in both tables; `None` if there is none.
@@ -157,7 +186,9 @@ mod tests {
 
     use super::*;
 
-    fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<String, InvalidBlock> {
+    const MAX_HEAD: usize = 64 * 1024;
+
+    fn decode(decoder: &mut Decoder, block: &[u8]) -> Result<String, BlockError> {
         let mut fields = String::new();
         decoder.decode(block, |name, value| {
             writeln!(fields, "{}: {}", name.escape_ascii(), value.escape_ascii()).unwrap();
@@ -191,7 +222,7 @@ mod tests {
                 "8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf",
             ],
         ] {
-            let mut decoder = Decoder::new(4096);
+            let mut decoder = Decoder::new(4096, MAX_HEAD);
             for (block, fields) in blocks.iter().zip(fields) {
                 assert_eq!(decode(&mut decoder, &hex(block)).as_deref(), Ok(fields));
             }
@@ -201,7 +232,7 @@ mod tests {
     #[test]
     fn responses_of_the_rfc_evict_fields() {
         // RFC 7541 §C.6: the table has 256 bytes.
-        let mut decoder = Decoder::new(256);
+        let mut decoder = Decoder::new(256, MAX_HEAD);
         let blocks = [
             "4882 6402 5885 aec3 771a 4b61 96d0 7abe 9410 54d4 44a8 2005 9504 0b81 66e0 82a6 2d1b ff6e 919d 29ad 1718
              63c7 8f0b 97c8 e9ae 82ae 43d3",
@@ -234,7 +265,7 @@ mod tests {
             (b"", ""),
         ] {
             assert_eq!(
-                decode(&mut Decoder::new(4096), block).as_deref(),
+                decode(&mut Decoder::new(4096, MAX_HEAD), block).as_deref(),
                 Ok(fields),
                 "{}",
                 block.escape_ascii()
@@ -261,14 +292,30 @@ mod tests {
             b"\x3f\xe2\x1f",
             b"\x82\x20",
         ] {
-            assert_eq!(decode(&mut Decoder::new(4096), block), Err(InvalidBlock), "{}", block.escape_ascii());
+            assert_eq!(
+                decode(&mut Decoder::new(4096, MAX_HEAD), block),
+                Err(BlockError::Invalid),
+                "{}",
+                block.escape_ascii()
+            );
+        }
+    }
+
+    #[test]
+    fn block_with_fields_that_are_too_large_is_an_error() {
+        // A name of 3900 bytes, and references to it of one or two bytes.
+        let name = [b"\x40\x7f\xbd\x1d".as_slice(), &[b'n'; 3900], b"\x00"].concat();
+        for reference in [b"\xbe".as_slice(), b"\x7e\x00", b"\x0f\x2f\x00"] {
+            let block = |count| [name.clone(), reference.repeat(count)].concat();
+            assert!(decode(&mut Decoder::new(4096, MAX_HEAD), &block(65)).is_ok());
+            assert_eq!(decode(&mut Decoder::new(4096, MAX_HEAD), &block(66)), Err(BlockError::TooLarge));
         }
     }
 
     proptest! {
         #[test]
         fn any_blocks_are_decoded_without_panic(blocks in proptest::collection::vec(any::<Vec<u8>>(), 0..8)) {
-            let mut decoder = Decoder::new(4096);
+            let mut decoder = Decoder::new(4096, MAX_HEAD);
             for block in blocks {
                 let mut size = 0;
                 let _ = decoder.decode(&block, |name, value| size += name.len() + value.len());

@@ -2,12 +2,15 @@
 //!
 //! The bytes of all fields are in one vector, the oldest first. So a connection that adds fields all the time allocates no
 //! more than one that does not.
+//!
+//! A field with the name of another one has no copy of it. Otherwise two bytes of a block could cause as many to be copied as the table
+//! has.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
 /// What an entry takes beside its name and its value (RFC 7541 §4.1).
-const ENTRY_OVERHEAD: usize = 32;
+pub(super) const ENTRY_OVERHEAD: usize = 32;
 
 /// The table, and what it may take.
 pub(super) struct DynamicTable {
@@ -22,19 +25,15 @@ pub(super) struct DynamicTable {
     limit: usize,
 }
 
-/// The place of an entry's name in the bytes. The value is behind it.
+/// The places of an entry in the bytes. Its name may be that of an older entry, which may be removed.
 struct Entry {
     name: Range<usize>,
-    value_length: usize,
+    value: Range<usize>,
 }
 
 impl Entry {
-    fn end(&self) -> usize {
-        self.name.end + self.value_length
-    }
-
     fn size(&self) -> usize {
-        self.name.len() + self.value_length + ENTRY_OVERHEAD
+        self.name.len() + self.value.len() + ENTRY_OVERHEAD
     }
 }
 
@@ -47,7 +46,7 @@ impl DynamicTable {
     /// The name and the value of an entry; the newest has the index 0.
     pub(super) fn get(&self, index: usize) -> Option<(&[u8], &[u8])> {
         let entry = self.entries.get(index)?;
-        Some((&self.bytes[entry.name.clone()], &self.bytes[entry.name.end..entry.end()]))
+        Some((&self.bytes[entry.name.clone()], &self.bytes[entry.value.clone()]))
     }
 
     /// Adds a field, and removes the oldest ones for which there is no room. A field that is larger than the table empties it
@@ -56,7 +55,7 @@ impl DynamicTable {
         if self.make_room(name.len() + value.len()) {
             let start = self.bytes.len();
             self.bytes.extend_from_slice(name);
-            self.push(start, value);
+            self.push(start..self.bytes.len(), value);
         }
     }
 
@@ -65,15 +64,14 @@ impl DynamicTable {
         let Some(name) = self.entries.get(index).map(|entry| entry.name.clone()) else { return };
         // The bytes stay if the entry is removed.
         if self.make_room(name.len() + value.len()) {
-            let start = self.bytes.len();
-            self.bytes.extend_from_within(name);
-            self.push(start, value);
+            self.push(name, value);
         }
     }
 
-    fn push(&mut self, start: usize, value: &[u8]) {
-        let entry = Entry { name: start..self.bytes.len(), value_length: value.len() };
+    fn push(&mut self, name: Range<usize>, value: &[u8]) {
+        let start = self.bytes.len();
         self.bytes.extend_from_slice(value);
+        let entry = Entry { name, value: start..self.bytes.len() };
         self.size += entry.size();
         self.entries.push_front(entry);
         self.compact();
@@ -104,15 +102,20 @@ impl DynamicTable {
         }
     }
 
-    /// Drops the bytes of removed entries, if they are many.
+    /// Drops the bytes that no entry has any more, when there are more than the table may have.
     fn compact(&mut self) {
-        let unused = self.entries.back().map_or(self.bytes.len(), |oldest| oldest.name.start);
-        if unused > self.limit {
-            self.bytes.drain(..unused);
-            for entry in &mut self.entries {
-                entry.name = entry.name.start - unused..entry.name.end - unused;
+        if self.bytes.len() <= 2 * self.limit {
+            return;
+        }
+        let unused = self.bytes.len();
+        for entry in self.entries.iter_mut().rev() {
+            for place in [&mut entry.name, &mut entry.value] {
+                let start = self.bytes.len() - unused;
+                self.bytes.extend_from_within(place.clone());
+                *place = start..self.bytes.len() - unused;
             }
         }
+        self.bytes.drain(..unused);
     }
 }
 
@@ -161,6 +164,18 @@ mod tests {
         table.resize(0).unwrap();
         table.insert(b"", b"");
         assert_eq!(fields(&table), []);
+    }
+
+    #[test]
+    fn name_of_another_entry_is_not_copied() {
+        let mut table = DynamicTable::new(LIMIT);
+        table.insert(&[b'n'; 3900], b"");
+        let length = table.bytes.len();
+        for _ in 0..100_000 {
+            table.insert_with_name_of(0, b"");
+        }
+        assert_eq!((table.bytes.len(), table.entries.len()), (length, 1));
+        assert_eq!(fields(&table), [(vec![b'n'; 3900], Vec::new())]);
     }
 
     proptest! {

@@ -113,7 +113,7 @@ mod tests {
                 put_field(&mut block, name.as_bytes(), value, *is_sensitive);
             }
             let mut decoded = Vec::new();
-            let read = Decoder::new(0).decode(&block, |name, value| decoded.push((name.to_vec(), value.to_vec())));
+            let read = Decoder::new(0, usize::MAX).decode(&block, |name, value| decoded.push((name.to_vec(), value.to_vec())));
             prop_assert_eq!(read, Ok(()));
             let expected: Vec<_> =
                 fields.into_iter().map(|(name, value, _)| (name.to_ascii_lowercase().into_bytes(), value)).collect();

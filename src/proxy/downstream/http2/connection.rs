@@ -71,6 +71,7 @@ async fn run<I: Io>(
     // Counts as in flight until the last responses of a draining connection were written.
     let mut last_responses = None;
     poll_fn(|cx| {
+        frames.begin_poll();
         loop {
             if !is_draining && draining.as_mut().poll(cx).is_ready() {
                 is_draining = true;
