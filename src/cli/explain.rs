@@ -8,6 +8,7 @@ use super::config_arg::{ConfigArg, not_running, usable};
 use super::exit::EXIT_USAGE;
 use crate::callers::{CallerCounts, CallerId, CallerPolicy, NotPermitted, Permission};
 use crate::config::{ANONYMOUS, Config, ServiceConfig};
+use crate::proto::method::returns_request;
 use crate::rules::{Decision, Denial, RequestView, Rule, path_at_upstream};
 use crate::runtime::base_path::escapes_base_path;
 use crate::secret::SecretCache;
@@ -132,7 +133,7 @@ fn decide(
 
 /// Why a request of this method and path is forwarded by no service, if it is so.
 fn never_forwarded(method: &str, base_path: &str, path: &str) -> Option<&'static str> {
-    if method == "TRACE" {
+    if returns_request(method) {
         return Some("TRACE would send the credential back");
     }
     let is_path = path.is_empty() || path.starts_with('/') || (path == "*" && method == "OPTIONS");

@@ -8,6 +8,7 @@ pub mod grpc;
 pub mod grpc_web;
 pub mod http2;
 pub mod max_forwards;
+pub mod method;
 pub mod retry_after;
 pub mod via;
 

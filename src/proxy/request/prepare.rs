@@ -24,7 +24,7 @@ use crate::credential::{
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
 use crate::oauth2::caller_tokens::Subject;
-use crate::proto::{max_forwards, via};
+use crate::proto::{max_forwards, method, via};
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::request_id::RequestId;
 use crate::proxy::session::ConnectionContext;
@@ -211,9 +211,7 @@ pub(crate) fn prepare<'p>(
         rejection(name, reason, "the service does not run")
     })?;
     let forbidden = |cause| rejection(&service.name, ErrorReason::Forbidden, cause);
-    // The response to TRACE is the request as the upstream received it (RFC 9110 §9.3.8), the credential
-    // included.
-    if head.method == "TRACE" {
+    if method::returns_request(head.method) {
         return Err(forbidden("TRACE would send the credential back"));
     }
     let max_forwards = if head.method == "OPTIONS" { max_forwards::of(head.fields) } else { None };

@@ -93,8 +93,10 @@ async fn trace_method_is_forbidden() {
     let upstream = MockUpstream::plain().await;
     let sidekey = sidekey_for_url(&upstream.url(), "").await;
     for version in Version::ALL {
-        let response = Request::new("TRACE", sidekey.url("/api/x")).by(version).send().await;
-        assert_eq!((response.status, response.sidekey_error()), (403, Some("forbidden")));
+        for method in ["TRACE", "trace", "TRACK", "Track"] {
+            let response = Request::new(method, sidekey.url("/api/x")).by(version).send().await;
+            assert_eq!((response.status, response.sidekey_error()), (403, Some("forbidden")), "{method}");
+        }
     }
     assert_eq!(upstream.connections(), 0);
 }
