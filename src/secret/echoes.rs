@@ -1,7 +1,8 @@
 //! Secrets that a text repeats, in the usual encodings: an upstream that shows the request it got.
 //!
 //! A secret is compared character by character. A letter or digit is as it is. Any other character may be as it is,
-//! percent-encoded (twice as well), escaped as in JSON or JavaScript, or a character reference of HTML and XML.
+//! percent-encoded (up to three times), escaped as in JSON or JavaScript (JSON in JSON as well), or a character reference of HTML and XML.
+//! One of ISO 8859-1 may be a single byte.
 
 use std::fmt;
 
@@ -210,37 +211,86 @@ fn spellings(character: char) -> Spellings {
     let code = u32::from(character);
     let mut units = [0; 2];
     let units = character.encode_utf16(&mut units);
+    let json: Vec<_> = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
     let mut all = vec![
         plain.to_owned(),
         plain.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat(),
-        units.iter().map(|unit| format!("\\u{unit:04x}")).collect::<Vec<_>>().concat(),
+        json.concat(),
         format!("&#{code};"),
         format!("&#{code:03};"),
         format!("&#x{code:x};"),
+        format!("&#x{code:04x};"),
     ];
     // A URL in a parameter of another one, as in `/login?next=…`. Of `%` itself this would be another text than the escape.
     if character != '%' {
-        all.push(plain.bytes().map(|byte| format!("%25{byte:02X}")).collect::<Vec<_>>().concat());
+        for percent in ["%25", "%2525"] {
+            all.push(plain.bytes().map(|byte| format!("{percent}{byte:02X}")).collect::<Vec<_>>().concat());
+        }
+    }
+    // A text of JSON in a text of JSON. Of the backslash itself this would be another text than the escape.
+    if character != '\\' {
+        all.push(json.iter().map(|unit| format!("\\{unit}")).collect::<Vec<_>>().concat());
     }
     if code < 0x100 {
         all.push(format!("\\x{code:02x}"));
+        all.push(format!("%{code:02X}"));
     }
-    if character.is_ascii_punctuation() {
-        all.push(format!("\\{character}"));
+    match character {
+        '\\' => all.push("\\\\".into()),
+        '"' => all.extend(["\\\"".into(), "\\\\\\\"".into()]),
+        _ if character.is_ascii_punctuation() => {
+            all.extend([format!("\\{character}"), format!("\\\\{character}")]);
+        }
+        _ => {}
     }
-    let named = match character {
-        ' ' => Some("+"),
-        '&' => Some("&amp;"),
-        '<' => Some("&lt;"),
-        '>' => Some("&gt;"),
-        '"' => Some("&quot;"),
-        '\'' => Some("&apos;"),
-        _ => None,
-    };
-    all.extend(named.map(str::to_owned));
+    all.extend(references(character).iter().map(|name| format!("&{name};")));
+    if character == ' ' {
+        all.push("+".into());
+    }
+    let mut all: Vec<_> = all.into_iter().map(String::into_bytes).collect();
+    if let (Ok(byte), false) = (u8::try_from(character), character.is_ascii()) {
+        all.push(vec![byte]);
+    }
     all.sort_by_key(|spelling| std::cmp::Reverse(spelling.len()));
     all.dedup();
-    all.into_iter().map(|spelling| spelling.into_bytes().into_boxed_slice()).collect()
+    all.into_iter().map(Vec::into_boxed_slice).collect()
+}
+
+/// The names of a character in HTML, as encoders write them.
+fn references(character: char) -> &'static [&'static str] {
+    match character {
+        '!' => &["excl"],
+        '"' => &["quot", "QUOT"],
+        '#' => &["num"],
+        '$' => &["dollar"],
+        '%' => &["percnt"],
+        '&' => &["amp", "AMP"],
+        '\'' => &["apos"],
+        '(' => &["lpar"],
+        ')' => &["rpar"],
+        '*' => &["ast", "midast"],
+        '+' => &["plus"],
+        ',' => &["comma"],
+        '.' => &["period"],
+        '/' => &["sol"],
+        ':' => &["colon"],
+        ';' => &["semi"],
+        '<' => &["lt"],
+        '=' => &["equals"],
+        '>' => &["gt"],
+        '?' => &["quest"],
+        '@' => &["commat"],
+        '[' => &["lsqb", "lbrack"],
+        '\\' => &["bsol"],
+        ']' => &["rsqb", "rbrack"],
+        '^' => &["Hat"],
+        '_' => &["lowbar", "UnderBar"],
+        '`' => &["grave"],
+        '{' => &["lcub", "lbrace"],
+        '|' => &["verbar", "vert"],
+        '}' => &["rcub", "rbrace"],
+        _ => &[],
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@ use httparse::Header;
 
 /// Whether a body with these fields is a text. One without a type may be, because recipients guess (RFC 9110 §8.3).
 pub(crate) fn is_text(fields: &[Header<'_>]) -> bool {
-    const TEXTS: [&str; 10] = [
+    const TEXTS: [&str; 16] = [
         "json",
+        "json-seq",
         "xml",
         "x-www-form-urlencoded",
         "javascript",
@@ -14,6 +15,11 @@ pub(crate) fn is_text(fields: &[Header<'_>]) -> bool {
         "x-ndjson",
         "jsonl",
         "yaml",
+        "x-yaml",
+        "toml",
+        "sql",
+        "graphql",
+        "jwt",
         "http",
     ];
     let mut types = values(fields, "content-type").peekable();
@@ -78,6 +84,8 @@ mod tests {
             "application/x-www-form-urlencoded",
             "application/javascript",
             "message/http",
+            "application/x-yaml",
+            "application/toml",
             "",
             "garbage",
         ] {

@@ -64,6 +64,10 @@ fn encodings(secret: &str) -> Vec<String> {
         each(&|out, c| out.push_str(&html(c))),
         each(&|out, c| write!(out, "&#{};", u32::from(c)).unwrap()),
         each(&|out, c| write!(out, "&#x{:X};", u32::from(c)).unwrap()),
+        each(&|out, c| match c {
+            '%' | '\\' => out.push(c),
+            _ => write!(out, "&#x{:04X};", u32::from(c)).unwrap(),
+        }),
     ]
 }
 
@@ -80,6 +84,29 @@ fn secret_is_masked_in_every_form_and_the_length_stays() {
     assert_eq!(text, "X: , , , S3cret, short, \r\n");
     assert_eq!(Echoes::default().mask(&mut b"S3cret/k+y=1".to_vec()), 0);
     assert!(!format!("{echoes:?}").contains("S3cret"));
+}
+
+#[test]
+fn secret_is_masked_if_it_was_encoded_more_than_once() {
+    let secret = "S3cret/k+y=1\"";
+    for text in [
+        // A URL in a URL in a URL.
+        "S3cret%25252Fk%25252By%25253D1%252522",
+        // JSON in JSON.
+        r#"S3cret\\/k+y=1\\\""#,
+        r"S3cret\\u002Fk\\u002by\\u003d1\\u0022",
+        // As PHP encodes for HTML 5.
+        "S3cret&sol;k&plus;y&equals;1&quot;",
+        "S3cret&#x002F;k&#x002B;y&#x003D;1&#x0022;",
+    ] {
+        assert_eq!(masked(&[secret], text, &[3]), ("*".repeat(text.len()), 1), "{text}");
+    }
+    let echoes = Echoes::of(["p\u{e4}ssword"]);
+    for text in [&b"p\xe4ssword"[..], b"p%E4ssword", b"p%e4ssword"] {
+        let mut text = text.to_vec();
+        assert_eq!(echoes.mask(&mut text), 1);
+        assert_eq!(text, vec![b'*'; text.len()]);
+    }
 }
 
 #[test]
