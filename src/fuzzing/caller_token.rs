@@ -12,7 +12,6 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::callers::Refusal;
 use crate::callers::fuzzing::TokenCallers;
 use crate::config::{JwksSource, JwksUrl, JwtIdentity, Tls};
 
@@ -156,6 +155,7 @@ fn is_signed_by(header: &Map<String, Value>, keys: &str, public: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::callers::Refusal;
 
     /// The property would hold of a reader that refuses everything: some seeds are accepted.
     #[test]

@@ -94,6 +94,11 @@ impl OpenBao {
         &self.root_token
     }
 
+    /// The command line, which is the same program.
+    pub fn command() -> PathBuf {
+        binary()
+    }
+
     /// Calls the API with the root token; an answer that is an error fails the test.
     pub async fn send(&self, method: &str, path: &str, body: &Value) -> Value {
         self.send_in("", method, path, body).await

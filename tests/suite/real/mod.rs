@@ -15,3 +15,4 @@ mod oidc_grants;
 mod oidc_provider;
 mod openbao;
 mod openbao_leases;
+mod openbao_recipe;

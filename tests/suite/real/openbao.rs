@@ -71,7 +71,7 @@ async fn assert_sends(sidekey: &Sidekey, upstream: &MockUpstream, service: &str,
 }
 
 /// A key of an issuer of JWTs: the key, and its public half in PEM.
-fn issuer() -> (EcdsaKeyPair, String) {
+pub fn issuer() -> (EcdsaKeyPair, String) {
     let (algorithm, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
     let key = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
     let key = EcdsaKeyPair::from_pkcs8(algorithm, key.as_ref(), &random).unwrap();
@@ -81,14 +81,14 @@ fn issuer() -> (EcdsaKeyPair, String) {
     (key, format!("-----BEGIN PUBLIC KEY-----\n{head}{point}\n-----END PUBLIC KEY-----\n"))
 }
 
-fn jwt(key: &EcdsaKeyPair, claims: &Value) -> String {
+pub fn jwt(key: &EcdsaKeyPair, claims: &Value) -> String {
     let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(&json!({ "alg": "ES256", "typ": "JWT" })), part(claims));
     let signature = key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
     format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
 }
 
-fn claims() -> Value {
+pub fn claims() -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     json!({
         "iss": "https://issuer.example", "aud": ["bao"], "sub": "system:serviceaccount:default:app",
