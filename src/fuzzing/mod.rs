@@ -9,6 +9,7 @@
 //! http2_body      bodies sent by HTTP/2 streams
 //! http2_heads     heads of HTTP/2 streams as heads of HTTP/1.1
 //! http2_connection  the frames of a caller's HTTP/2 connection
+//! http2_upstream  the frames of an upstream's HTTP/2 connection
 //! response_urls   URLs in the fields of a response
 //! token_response  the answer of a token endpoint
 //! configuration   the configuration file
@@ -21,6 +22,7 @@
 //! caller_certificate  the names in a client certificate
 //! manifest            manifests of Kubernetes
 //! admission_review    requests to the admission webhook
+//! frames          what holds for the frames that are sent
 //! plain_head      a second, plain reader of HTTP/1.1 heads, to compare with
 //! plain_link      a second, plain reader of `Link`
 //! host_readings   a second reader of hosts
@@ -41,10 +43,12 @@ mod chunked_body;
 mod configuration;
 mod field_value;
 mod forwarded_head;
+mod frames;
 mod host_readings;
 mod http2_body;
 mod http2_connection;
 mod http2_heads;
+mod http2_upstream;
 mod manifest;
 mod path_readings;
 mod plain_head;
@@ -70,6 +74,7 @@ pub use field_value::field_value;
 pub use http2_body::http2_body;
 pub use http2_connection::http2_connection;
 pub use http2_heads::http2_heads;
+pub use http2_upstream::http2_upstream;
 pub use manifest::manifest;
 pub use request_head::request_head;
 pub use response_head::response_head;

@@ -9,7 +9,7 @@ use fastrand::Rng;
 /// A property, for any input.
 type Property = fn(&[u8]);
 
-const TARGETS: [(&str, Property); 18] = [
+const TARGETS: [(&str, Property); 19] = [
     ("admission_review", super::admission_review),
     ("caller_certificate", super::caller_certificate),
     ("caller_credential", super::caller_credential),
@@ -20,6 +20,7 @@ const TARGETS: [(&str, Property); 18] = [
     ("http2_body", super::http2_body),
     ("http2_connection", super::http2_connection),
     ("http2_heads", super::http2_heads),
+    ("http2_upstream", super::http2_upstream),
     ("manifest", super::manifest),
     ("request_head", super::request_head),
     ("response_head", super::response_head),

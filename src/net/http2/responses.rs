@@ -25,7 +25,8 @@ impl Responses {
         Self { max_head: max_head as usize }
     }
 
-    /// Takes a head for the stream in a slot. Fails if it is malformed, or if it is too large.
+    /// Takes a head for the stream in a slot. The inner error is that of the stream: the head is malformed, or too large. The outer one
+    /// is that of the connection.
     fn take_head(
         &self,
         slot: &mut Slot,
@@ -72,14 +73,12 @@ impl Role for Responses {
     ) -> Result<(), Reason> {
         // A server opens no streams but by PUSH_PROMISE, which is disabled.
         let slot = streams.find(block.stream).ok_or(Reason::PROTOCOL_ERROR)?;
-        match self.take_head(streams.slot(slot), &block, decoder)? {
-            Ok(()) => Ok(()),
-            Err(reason) => {
-                // Nothing of a malformed head is read.
-                streams.slot(slot).heads = None;
-                streams.fail(slot, reason)
-            }
+        let taken = self.take_head(streams.slot(slot), &block, decoder);
+        if !matches!(taken, Ok(Ok(()))) {
+            // Nothing is read of a head that is not whole.
+            streams.slot(slot).heads = None;
         }
+        taken?.or_else(|reason| streams.fail(slot, reason))
     }
 
     fn reset(&mut self, slot: usize, reason: Reason, streams: &mut Streams) -> Result<(), Reason> {
