@@ -9,7 +9,23 @@ use std::process::Command;
 use crate::suite::deploy::image::{static_binary, succeed};
 
 /// What the artefacts are made of, besides the program.
-const SOURCES: [&str; 6] = ["Cargo.toml", "README.md", "CHANGELOG.md", "deploy", "docs", "scripts"];
+const SOURCES: [&str; 15] = [
+    ".github/CODEOWNERS",
+    "CHANGELOG.md",
+    "CODE_OF_CONDUCT.md",
+    "CONTRIBUTING.md",
+    "Cargo.toml",
+    "GOVERNANCE.md",
+    "LICENSE",
+    "README.md",
+    "SECURITY.md",
+    "benches/results",
+    "config",
+    "deploy",
+    "docs",
+    "scripts",
+    "src/presets/providers.yaml",
+];
 
 /// The password of the key that signs in the tests.
 pub const PASSWORD: &str = "for tests";

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -34,18 +35,14 @@ fn archive_has_the_program_with_pages_and_completions() {
         "completions/sidekey.bash",
         "completions/_sidekey",
         "completions/sidekey.fish",
-        "systemd/sidekey.service",
-        "systemd/sidekey.socket",
+        "deploy/systemd/sidekey.service",
+        "deploy/systemd/sidekey.socket",
+        "deploy/kubernetes/README.md",
+        "config/services.yaml",
     ] {
         assert!(has(file), "{file}");
     }
-    let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
-    let linked: BTreeSet<_> =
-        readme.split("](docs/").skip(1).map(|rest| rest.split([')', '#']).next().unwrap()).collect();
-    assert!(linked.len() > 15, "{linked:?}");
-    for page in linked {
-        assert!(has(&format!("docs/{page}")), "README.md links docs/{page}");
-    }
+    assert_eq!(dead_links(folder.path()), Vec::<String>::new());
     let version = succeed(Command::new(folder.path().join("sidekey")).arg("--version")).0;
     assert_eq!(version.trim_end(), concat!("sidekey ", env!("CARGO_PKG_VERSION")));
     succeed(Command::new("bash").arg("-n").arg(folder.path().join("completions/sidekey.bash")));
@@ -54,6 +51,28 @@ fn archive_has_the_program_with_pages_and_completions() {
         notices.contains("\n  rustls 0.") && notices.contains("Permission is hereby granted"),
         "{notices:.300}"
     );
+}
+
+/// The links of the pages of a folder, and of those in its folder `docs`, that lead to nothing in it.
+fn dead_links(folder: &Path) -> Vec<String> {
+    let files = |part: &str| fs::read_dir(folder.join(part)).unwrap().map(|entry| entry.unwrap().path());
+    let pages: Vec<_> = files("")
+        .chain(files("docs"))
+        .filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .collect();
+    assert!(pages.len() > 25, "{pages:?}");
+    let mut dead = Vec::new();
+    for page in pages {
+        let text = fs::read_to_string(&page).unwrap();
+        let links = ["](", "src=\"", "srcset=\""].into_iter().flat_map(|start| text.split(start).skip(1));
+        let links = links.map(|rest| rest.split([')', '#', '"', ' ']).next().unwrap());
+        for link in links.filter(|link| !link.is_empty() && !link.contains(':')) {
+            if !page.parent().unwrap().join(link).exists() {
+                dead.push(format!("{}: {link}", page.strip_prefix(folder).unwrap().display()));
+            }
+        }
+    }
+    dead
 }
 
 #[test]
