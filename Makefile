@@ -100,7 +100,7 @@ release: release-deps ## Archive, packages, image, SBOM and checksums, in target
 release-deps: ## Install the tools that make a release (Debian, crates.io)
 	./scripts/release-deps
 
-release-check: release-deps ## The same twice, in two folders, and compared byte by byte: an hour
+release-check: release-deps ## The same twice, in two folders, and compared byte by byte: 20 minutes of CPU time
 	./scripts/release-check
 
 screenshots: ## The pictures of the documentation, by the tests of the status page (after test-deps)
