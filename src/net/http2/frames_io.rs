@@ -23,6 +23,9 @@ const SMALL_READ: usize = 1024;
 /// Number of reads after which other connections of the worker come first. A peer that always sends more would be read until tokio's
 /// budget is spent, which is four megabytes: hundreds of thousands of small frames.
 const MAX_READS: usize = 2;
+/// The limit on the answers to frames that are to be written. At the limit nothing is read from the peer. Content that waits to be
+/// written does not count: some peers read nothing until what they send was read.
+const MAX_ANSWERS: usize = 32 * 1024;
 
 /// A connection.
 pub(crate) struct FramesIo<I, R> {
@@ -37,7 +40,9 @@ pub(crate) struct FramesIo<I, R> {
     /// Frames that are being written.
     writing: Option<Buffer>,
     is_flush_due: bool,
-    /// Whether nothing was read, because too much was to be written.
+    /// Bytes that the frames of the peer have caused, of those that are not being written yet.
+    answers: usize,
+    /// Whether nothing was read, because too many answers were to be written.
     is_blocked: bool,
     /// Number of reads since the task was polled.
     reads: usize,
@@ -153,6 +158,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
             is_unread: false,
             writing: None,
             is_flush_due: false,
+            answers: 0,
             is_blocked: false,
             reads: 0,
             is_paused: false,
@@ -165,10 +171,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
         (self.reads, self.is_paused) = (0, false);
     }
 
-    /// Reads once, and takes the frames that have come. Pending if there are none, if nothing more should come before what was
-    /// caused is written, or if other connections come first.
+    /// Reads once, and takes the frames that have come. Pending if there are none, if nothing more should come before the
+    /// answers are written, or if other connections come first.
     pub(crate) fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        self.is_blocked = self.streams.lock().is_out_full();
+        self.is_blocked = self.answers >= MAX_ANSWERS;
         if self.is_blocked {
             return Poll::Pending;
         }
@@ -189,7 +195,11 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
             }
         }
         let Some(input) = &mut self.input else { return Poll::Pending };
-        Poll::Ready(self.receiver.receive(input, &mut self.streams.lock()).map_err(End::Error))
+        let mut streams = self.streams.lock();
+        let unwritten = streams.unwritten();
+        let received = self.receiver.receive(input, &mut streams).map_err(End::Error);
+        self.answers += streams.unwritten() - unwritten;
+        Poll::Ready(received)
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -218,9 +228,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
         }
     }
 
-    /// Whether nothing was read because too much was to be written, and that was written since.
+    /// Whether nothing was read because too many answers were to be written, and they were written since.
     pub(crate) fn can_receive_again(&self) -> bool {
-        self.is_blocked && !self.streams.lock().is_out_full()
+        self.is_blocked && self.answers < MAX_ANSWERS
     }
 
     /// Writes all frames. Ready when nothing is left.
@@ -228,6 +238,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
         loop {
             if self.writing.is_none() {
                 self.writing = self.streams.lock().take_out();
+                self.answers = 0;
             }
             let Some(writing) = &mut self.writing else { break };
             let count = ready!(Pin::new(&mut self.io).poll_write(cx, writing.filled()))?;

@@ -15,7 +15,7 @@ use crate::proto::http2::limits::{
     CONNECTION_WINDOW, MAX_FRAME, MAX_HEAD, MAX_LOCAL_RESETS, REMEMBERED_RESETS, STREAM_WINDOW,
 };
 
-/// The limit on the bytes that are to be written. At the limit, streams wait, and nothing is read from the caller.
+/// The limit on the bytes that are to be written, at which streams wait.
 const MAX_UNWRITTEN: usize = 32 * 1024;
 /// The largest number of a stream (RFC 9113 §5.1.1).
 const MAX_STREAM: u32 = (1 << 31) - 1;
@@ -134,7 +134,12 @@ impl Streams {
 
     /// Whether so much is to be written that nothing more should be caused.
     pub(crate) fn is_out_full(&self) -> bool {
-        self.out.as_ref().is_some_and(|out| out.filled().len() >= MAX_UNWRITTEN)
+        self.unwritten() >= MAX_UNWRITTEN
+    }
+
+    /// The number of bytes that are to be written.
+    pub(super) fn unwritten(&self) -> usize {
+        self.out.as_ref().map_or(0, |out| out.filled().len())
     }
 
     /// Whether there is no stream.
@@ -325,13 +330,13 @@ impl Streams {
         }
     }
 
-    /// Resets a stream because of what the caller sent. Fails if there were too many of them.
+    /// Resets a stream because of what the peer sent. Fails if there were too many of them.
     pub(super) fn fail(&mut self, index: usize, reason: Reason) -> Result<(), Reason> {
         self.end(index, StreamError::Reset(reason));
         self.reject(self.ids[index], reason)
     }
 
-    /// Resets a stream that has no slot because of what the caller sent. Fails if there were too many of them.
+    /// Resets a stream that has no slot because of what the peer sent. Fails if there were too many of them.
     pub(super) fn reject(&mut self, stream: u32, reason: Reason) -> Result<(), Reason> {
         self.put_reset(stream, reason);
         self.local_resets += 1;

@@ -177,7 +177,7 @@ fn poll_frames<I: AsyncRead + AsyncWrite + Unpin>(
             *deadline = Some(Box::pin(tokio::time::sleep(PING_TIMEOUT)));
         }
         let written = frames.poll_write_out(cx)?;
-        if received || frames.can_receive_again() {
+        if received || frames.is_turn_due() || frames.can_receive_again() {
             continue;
         }
         if frames.is_over() && written.is_ready() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::harness::flag::{END_HEADERS, END_STREAM};
 use crate::harness::{Frame, Frames, Request, Sidekey, fields};
@@ -13,7 +13,19 @@ pub struct FrameServer(TcpListener);
 
 impl FrameServer {
     pub async fn behind_sidekey(more: &str) -> (Self, Sidekey) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::of(TcpListener::bind("127.0.0.1:0").await.unwrap(), more).await
+    }
+
+    /// The same, whose connections have room for few bytes.
+    pub async fn with_small_buffers() -> (Self, Sidekey) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_send_buffer_size(4096).unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        Self::of(socket.listen(16).unwrap(), "").await
+    }
+
+    async fn of(listener: TcpListener, more: &str) -> (Self, Sidekey) {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let sidekey = sidekey_with_one_worker(&url, &format!(", protocol: http2{more}")).await;
         (Self(listener), sidekey)

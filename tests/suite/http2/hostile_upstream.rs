@@ -1,11 +1,15 @@
 //! HTTP/2 upstreams that break RFC 9113 and RFC 7541, and those that look as if they did.
 
+use std::time::Duration;
+
 use h2::Reason;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::frame_server::{FrameServer, call, respond};
 use super::frames::{settings, window_update};
 use crate::harness::flag::{ACK, END_HEADERS, END_STREAM, PADDED, PRIORITY};
-use crate::harness::{Frame, Frames, Http2, Request, fields, frame, post};
+use crate::harness::{Frame, Frames, Http2, Request, TIMEOUT, fields, frame, post};
 
 const OK: &[(&str, &str)] = &[(":status", "200")];
 
@@ -305,4 +309,37 @@ async fn http2_upstream_settings_are_followed() {
     assert!(block.windows(value.len()).any(|window| window == value.as_bytes()));
     respond(&mut frames, start.stream, "third").await;
     assert_eq!(third.await.unwrap().text(), "third");
+}
+
+/// The upstream reads nothing of the request until its response was read, and the sockets in between take little.
+#[tokio::test]
+async fn http2_upstream_that_reads_after_its_response_is_served() {
+    const LENGTH: usize = 240 * 1024;
+    let (server, sidekey) = FrameServer::with_small_buffers().await;
+    let (mut response, mut request) = TcpStream::connect(sidekey.address()).await.unwrap().into_split();
+    tokio::spawn(async move {
+        let head = "POST /api/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 67108864\r\n\r\n";
+        request.write_all(head.as_bytes()).await.unwrap();
+        // Until the response has ended the exchange.
+        while request.write_all(&[b'x'; 64 * 1024]).await.is_ok() {}
+    });
+    let mut frames = server.accept().await;
+    frames.until(Frame::HEADERS).await.unwrap();
+    // More than the sockets take.
+    frames.send_bytes(&[settings(4, 64 << 20), window_update(0, 64 << 20)].concat()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let reading = tokio::spawn(async move {
+        let mut bytes = Vec::new();
+        while bytes.len() < LENGTH {
+            assert_ne!(response.read_buf(&mut bytes).await.unwrap(), 0, "{} bytes came", bytes.len());
+        }
+        bytes
+    });
+    let length = LENGTH.to_string();
+    frames.send_bytes(&head(1, &[OK[0], ("content-length", &length)])).await.unwrap();
+    for _ in 0..LENGTH / (16 * 1024) {
+        frames.send_bytes(&data(1, &[b'y'; 16 * 1024])).await.unwrap();
+    }
+    let bytes = tokio::time::timeout(TIMEOUT, reading).await.expect("the response in time").unwrap();
+    assert!(bytes.starts_with(b"HTTP/1.1 200 OK\r\n"));
 }
