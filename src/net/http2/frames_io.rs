@@ -1,8 +1,8 @@
 //! Reads and writes the frames of a connection. All frames of a turn are written at once.
 
-use std::future::{Future as _, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::error::StreamError;
+use super::pause::Pause;
 use super::receiver::{Receiver, Role};
 use super::requests::{Accepted, Requests};
 use super::responses::Responses;
@@ -44,11 +45,11 @@ pub(crate) struct FramesIo<I, R> {
     answers: usize,
     /// Whether nothing was read, because too many answers were to be written.
     is_blocked: bool,
-    /// Number of reads since the task was polled.
+    /// Number of reads since the task was polled, or since the last pause.
     reads: usize,
-    /// Whether other connections come first, before the task is polled again.
-    is_paused: bool,
-    /// Whether other connections had their turn since the last read of few bytes.
+    /// While other connections come first.
+    pause: Option<Arc<Pause>>,
+    /// Whether they had their turn since the last read of few bytes.
     has_paused: bool,
 }
 
@@ -161,14 +162,17 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
             answers: 0,
             is_blocked: false,
             reads: 0,
-            is_paused: false,
+            pause: None,
             has_paused: false,
         }
     }
 
     /// Notes that the task is polled.
     pub(crate) fn begin_poll(&mut self) {
-        (self.reads, self.is_paused) = (0, false);
+        // The task is woken by its streams as well, which the frames of a peer can do all the time.
+        if self.pause.as_ref().is_none_or(|pause| pause.is_over()) {
+            (self.reads, self.pause) = (0, None);
+        }
     }
 
     /// Reads once, and takes the frames that have come. Pending if there are none, if nothing more should come before the
@@ -182,7 +186,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
             if self.reads >= MAX_READS {
                 self.pause(cx);
             }
-            if self.is_paused {
+            if self.pause.is_some() {
                 return Poll::Pending;
             }
             self.reads += 1;
@@ -221,11 +225,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
     }
 
     /// Lets every other connection of the worker come first that is ready, or that becomes ready until then.
-    fn pause(&mut self, cx: &mut Context<'_>) {
-        if !std::mem::replace(&mut self.is_paused, true) {
-            // Wakes the task when the sockets of the worker were looked at.
-            let _ = pin!(tokio::task::yield_now()).poll(cx);
-        }
+    fn pause(&mut self, cx: &Context<'_>) {
+        self.pause.get_or_insert_with(|| Pause::begin(cx));
     }
 
     /// Whether nothing was read because too many answers were to be written, and they were written since.
@@ -276,6 +277,8 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
     use super::*;
     use crate::proto::http2::frame::{self, kind};
 
@@ -326,13 +329,16 @@ mod tests {
         // Pending without a wake-up would hang.
         poll_fn(|cx| {
             frames.begin_poll();
-            polls += 1;
             while frames.poll_receive(cx).map(Result::unwrap).is_ready() {}
-            assert!(frames.poll_receive(cx).is_pending(), "until the task is polled again");
+            polls += 1;
             if polls == 5 { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+        // Polled because of something else, before the others had their turn.
+        let mut cx = Context::from_waker(Waker::noop());
+        frames.begin_poll();
+        assert!(frames.poll_receive(&mut cx).is_pending());
         drop(frames);
-        assert_eq!(io.reads, polls * MAX_READS);
+        assert_eq!(io.reads, 5 * MAX_READS);
     }
 }

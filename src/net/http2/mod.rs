@@ -18,6 +18,7 @@
 //! body       the body that a stream brings, as the bytes of an HTTP/1.1 body
 //! body_coding  how its content is read
 //! error      why nothing more comes and goes on a stream
+//! pause      a pause in the reading of a connection
 //! flood      frames without content that are too many
 //! ```
 //!
@@ -31,6 +32,7 @@ mod body_coding;
 mod error;
 mod flood;
 mod frames_io;
+mod pause;
 mod peer;
 mod receive_window;
 mod receiver;
