@@ -122,7 +122,7 @@ fn ten_thousand_sidecars_cause_what_the_page_says() {
             counted(&|load| load.requests.in_busiest_second()),
             1,
         ),
-        ("steps of the store in four hours", None, counted(&|load| load.steps.0.len()), 5),
+        ("steps of the store in four hours", None, counted(&|load| load.steps.0.len()), 15),
         ("steps that renew the lock", None, counted(&|load| load.renewals), 30),
         ("steps a second, on average", None, counted(&|load| load.steps.on_average()), 15),
         ("steps in the busiest second", None, counted(&|load| load.steps.in_busiest_second()), 5),
