@@ -134,6 +134,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> FramesIo<I, Responses> {
         self.streams.lock().wait_for_work(cx);
     }
 
+    /// Writes all frames, and ends the connection.
+    pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_write_out(cx))?;
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
     /// Whether there is no stream, and there will be none.
     pub(crate) fn is_over(&self) -> bool {
         self.streams.lock().is_over()

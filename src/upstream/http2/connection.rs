@@ -150,9 +150,8 @@ async fn drive<I: AsyncRead + AsyncWrite + Unpin>(mut frames: Frames<I>) {
         frames.fail_all(end);
     }
     frames.go_away(if let Err(End::Error(reason)) = end { reason } else { Reason::NO_ERROR });
-    let written = poll_fn(|cx| frames.poll_write_out(cx));
     // The connection is closed whether they could be written or not.
-    let _ = tokio::time::timeout(CLOSE_TIMEOUT, written).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, poll_fn(|cx| frames.poll_close(cx))).await;
 }
 
 /// Takes and writes what there is. Ready when the connection ends.
