@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help run build fmt schema providers manifests clean lint test-fast test test-deps perf-check check fuzz bench audit image docs release release-deps \
-	release-check screenshots
+	release-check pgo screenshots
 
 # Tests that need other software than the Rust toolchain, curl and openssl (`make test-deps` installs it).
 # Each word is a part of the path of a test, as `cargo test -- --skip` takes it.
@@ -24,6 +24,9 @@ REAL_SOFTWARE := real:: deploy:: release:: fleet:: admin::manage::page:: \
 
 # Tests at a time: half as many again as there are cores, because many of them wait for a lifetime or for another program.
 TEST_THREADS ?= $(shell echo $$(( $$(nproc 2>/dev/null || echo 4) * 3 / 2 )))
+
+# What `make pgo` writes, and a release is built with.
+PROFILE := $(CURDIR)/target/pgo/sidekey.profdata
 
 # How long `make fuzz` runs each target.
 FUZZ_SECONDS ?= 10
@@ -94,14 +97,17 @@ image: ## The container image (podman, docker or buildah)
 docs: ## The documentation as a site, in target/site/html (installs mdBook below target/)
 	./scripts/docs
 
-release: release-deps ## Archive, packages, image, SBOM and checksums, in target/release-artefacts
-	./scripts/release
+release: release-deps pgo ## Archive, packages, image, SBOM and checksums, in target/release-artefacts
+	./scripts/release --pgo $(PROFILE)
 
 release-deps: ## Install the tools that make a release (Debian, crates.io)
 	./scripts/release-deps
 
-release-check: release-deps ## The same twice, in two folders, and compared byte by byte: 20 minutes of CPU time
-	./scripts/release-check
+release-check: release-deps pgo ## The same twice, in two folders, and compared byte by byte: 30 minutes of CPU time
+	./scripts/release-check --pgo $(PROFILE)
+
+pgo: release-deps ## The profile by which the program of a release is optimised, in target/pgo
+	./scripts/pgo --out $(PROFILE)
 
 screenshots: ## The pictures of the documentation, by the tests of the status page (after test-deps)
 	SIDEKEY_PICTURES=$(CURDIR)/docs/images cargo test --test suite status_page_newcomer
