@@ -16,6 +16,9 @@ const KEPT_BLOCK: usize = 4096;
 
 /// What differs between the two sides of a connection.
 pub(crate) trait Role {
+    /// Whether whitespace around the value of a field is removed. Otherwise it makes a message malformed (RFC 9113 §8.2.1).
+    const TRIMS_VALUES: bool;
+
     /// The size of the largest head, counted as RFC 9113 §6.5.2 says.
     fn max_head(&self) -> usize;
 
@@ -59,7 +62,6 @@ pub(crate) struct Receiver<R> {
     /// A field block that is not complete.
     block: Vec<u8>,
     open_block: Option<OpenBlock>,
-    has_settings: bool,
     flood: FloodGuard,
     pub(crate) role: R,
 }
@@ -78,7 +80,6 @@ impl<R: Role> Receiver<R> {
             decoder: Decoder::new(HEADER_TABLE_SIZE as usize, role.max_head()),
             block: Vec::new(),
             open_block: None,
-            has_settings: false,
             flood: FloodGuard::default(),
             role,
         }
@@ -112,12 +113,10 @@ impl<R: Role> Receiver<R> {
         {
             return Err(Reason::PROTOCOL_ERROR);
         }
-        if !self.has_settings {
-            // RFC 9113 §3.4: the first frame.
-            if header.kind != kind::SETTINGS || header.has(flag::ACK) {
-                return Err(Reason::PROTOCOL_ERROR);
-            }
-            self.has_settings = true;
+        let is_settings = header.kind == kind::SETTINGS && !header.has(flag::ACK);
+        if !streams.peer.has_settings && !is_settings {
+            // RFC 9113 §3.4: they are the first frame.
+            return Err(Reason::PROTOCOL_ERROR);
         }
         if self.flood.is_flood(header) {
             return Err(Reason::ENHANCE_YOUR_CALM);
@@ -126,11 +125,11 @@ impl<R: Role> Receiver<R> {
             kind::DATA => self.data(header, payload, streams),
             kind::HEADERS => self.headers(header, payload, streams),
             kind::CONTINUATION => self.continuation(header, payload, streams),
-            kind::PRIORITY => self.priority(header, payload, streams),
+            kind::PRIORITY => priority(header, payload, streams),
             kind::RST_STREAM => self.reset(header, payload, streams),
             kind::SETTINGS => self.settings(header, payload, streams),
             kind::PING => self.ping(header, payload, streams),
-            kind::WINDOW_UPDATE => self.window_update(header, payload, streams),
+            kind::WINDOW_UPDATE => window_update(header, payload, streams),
             kind::GOAWAY => self.go_away(header, payload, streams),
             // A client does not push, and has disabled that a server does (RFC 9113 §8.4).
             kind::PUSH_PROMISE => Err(Reason::PROTOCOL_ERROR),
@@ -219,6 +218,7 @@ impl<R: Role> Receiver<R> {
         let (mut size, mut is_malformed) = (0, !is_end || is_self_dependent);
         let max_size = self.role.max_head();
         self.decoder.decode(bytes, |name, value| {
+            let value = if R::TRIMS_VALUES { value.trim_ascii() } else { value };
             size += name.len() + value.len();
             is_malformed = is_malformed || size > max_size || put_trailer(&mut section, name, value).is_err();
         })?;
@@ -230,23 +230,6 @@ impl<R: Role> Receiver<R> {
             None if streams.may_be_late(header.stream) => Ok(()),
             // A stream that has ended is not opened again (RFC 9113 §5.1.1).
             None => Err(Reason::STREAM_CLOSED),
-        }
-    }
-
-    /// Priorities are deprecated (RFC 9113 §5.3.2). What is not valid is an error nevertheless (§6.3).
-    fn priority(&mut self, header: FrameHeader, payload: &[u8], streams: &mut Streams) -> Result<(), Reason> {
-        let reason = match <[u8; 5]>::try_from(payload) {
-            _ if header.stream == 0 => return Err(Reason::PROTOCOL_ERROR),
-            Err(_) => Reason::FRAME_SIZE_ERROR,
-            Ok(priority) if dependency(priority) == header.stream => Reason::PROTOCOL_ERROR,
-            Ok(_) => return Ok(()),
-        };
-        match streams.find(header.stream) {
-            Some(slot) if !streams.slot(slot).has_failed() => streams.fail(slot, reason),
-            Some(_) => Ok(()),
-            // An idle stream cannot be reset.
-            None if streams.is_idle(header.stream) => Err(reason),
-            None => streams.late_frame(header.stream),
         }
     }
 
@@ -281,25 +264,6 @@ impl<R: Role> Receiver<R> {
         };
         self.role.go_away(u31(*last_stream), u32::from_be_bytes(*reason).into(), streams);
         Ok(())
-    }
-
-    fn window_update(
-        &mut self,
-        header: FrameHeader,
-        payload: &[u8],
-        streams: &mut Streams,
-    ) -> Result<(), Reason> {
-        let increment = u31(array(payload)?);
-        if header.stream == 0 {
-            return streams.open_connection_window(increment);
-        }
-        if streams.is_idle(header.stream) {
-            return Err(Reason::PROTOCOL_ERROR);
-        }
-        match streams.find(header.stream) {
-            Some(slot) => streams.open_window(slot, increment),
-            None => Ok(()),
-        }
     }
 
     fn settings(&mut self, header: FrameHeader, payload: &[u8], streams: &mut Streams) -> Result<(), Reason> {
@@ -345,4 +309,35 @@ fn array<const LENGTH: usize>(payload: &[u8]) -> Result<[u8; LENGTH], Reason> {
 /// The stream on which another one depends, in the five bytes of a priority.
 fn dependency([first, second, third, fourth, _]: [u8; 5]) -> u32 {
     u31([first, second, third, fourth])
+}
+
+/// Priorities are deprecated (RFC 9113 §5.3.2). What is not valid is an error nevertheless (§6.3).
+fn priority(header: FrameHeader, payload: &[u8], streams: &mut Streams) -> Result<(), Reason> {
+    let reason = match <[u8; 5]>::try_from(payload) {
+        _ if header.stream == 0 => return Err(Reason::PROTOCOL_ERROR),
+        Err(_) => Reason::FRAME_SIZE_ERROR,
+        Ok(priority) if dependency(priority) == header.stream => Reason::PROTOCOL_ERROR,
+        Ok(_) => return Ok(()),
+    };
+    match streams.find(header.stream) {
+        Some(slot) if !streams.slot(slot).has_failed() => streams.fail(slot, reason),
+        Some(_) => Ok(()),
+        // An idle stream cannot be reset.
+        None if streams.is_idle(header.stream) => Err(reason),
+        None => streams.late_frame(header.stream),
+    }
+}
+
+fn window_update(header: FrameHeader, payload: &[u8], streams: &mut Streams) -> Result<(), Reason> {
+    let increment = u31(array(payload)?);
+    if header.stream == 0 {
+        return streams.open_connection_window(increment);
+    }
+    if streams.is_idle(header.stream) {
+        return Err(Reason::PROTOCOL_ERROR);
+    }
+    match streams.find(header.stream) {
+        Some(slot) => streams.open_window(slot, increment),
+        None => Ok(()),
+    }
 }

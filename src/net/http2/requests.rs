@@ -72,6 +72,8 @@ impl Requests {
 }
 
 impl Role for Requests {
+    const TRIMS_VALUES: bool = false;
+
     fn max_head(&self) -> usize {
         MAX_HEAD as usize
     }

@@ -56,6 +56,9 @@ impl Responses {
 }
 
 impl Role for Responses {
+    /// gRPC leaves spaces in `grpc-message` as they are, also at its ends. In HTTP/1.1 they are no part of a value (RFC 9110 §5.5).
+    const TRIMS_VALUES: bool = true;
+
     fn max_head(&self) -> usize {
         self.max_head
     }

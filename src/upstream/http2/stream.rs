@@ -42,12 +42,11 @@ impl Stream {
 
     /// Sends the head at the front of `bytes`; returns its length.
     fn poll_send_head(&mut self, cx: &Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let handle = match &self.handle {
-            Some(handle) => handle,
-            None => {
-                let unprocessed = StreamError::Unprocessed(Reason::NO_ERROR);
-                self.handle.insert(self.connection.reserve_stream().ok_or(unprocessed)?)
-            }
+        let handle = if let Some(handle) = &self.handle {
+            handle
+        } else {
+            let unprocessed = StreamError::Unprocessed(Reason::NO_ERROR);
+            self.handle.insert(self.connection.reserve_stream().ok_or(unprocessed)?)
         };
         ready!(handle.poll_room(cx))?;
         let request = handle.send_request(bytes, &self.connection.context)?;
