@@ -1,5 +1,7 @@
 //! `refresh_on`: responses beside a 401 after which the credential is renewed and the request sent again.
 
+use std::time::Duration;
+
 use crate::harness::{
     Gate, MockHttp2Upstream, MockResponse, MockTokenEndpoint, MockUpstream, Request, Sidekey,
 };
@@ -28,6 +30,7 @@ impl Ruled {
     async fn renews(&self, answer: MockResponse, what: &str) {
         let (tokens, requests) = (self.endpoint.issued().len(), self.upstream.request_count());
         self.upstream.next(answer);
+        pass_min_interval().await;
         assert_eq!(self.sidekey.get("/api/x").await.status, 200, "{what}");
         assert_eq!(self.upstream.request_count(), requests + 2, "{what}");
         assert_eq!(self.endpoint.issued().len(), tokens + 1, "{what}");
@@ -48,6 +51,11 @@ impl Ruled {
         assert_eq!(self.upstream.request_count(), requests + 1, "{what}");
         assert_eq!(self.endpoint.issued().len(), tokens, "{what}");
     }
+}
+
+/// Waits until the last token may be renewed.
+async fn pass_min_interval() {
+    tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
 fn text(status: u16, body: &str) -> MockResponse {
@@ -117,6 +125,7 @@ async fn body_that_is_not_held_is_not_sent_again_and_the_next_request_is_right()
     let large = Request::post(ruled.sidekey.url("/api/x"), "y".repeat(300_000));
     assert_eq!(large.send().await.status, 403);
     ruled.endpoint.received(2).await;
+    pass_min_interval().await;
     let small = Request::post(ruled.sidekey.url("/api/x"), "z".repeat(30_000));
     ruled.upstream.next(text(403, "no"));
     assert_eq!(small.send().await.status, 200);
