@@ -10,13 +10,11 @@ use parking_lot::Mutex;
 use tokio::io::ReadBuf;
 
 use super::chunked_body::read_plainly;
-use super::frames::{assert_is_frames, input_bound};
+use super::frames::exchange;
 use super::plain_head::assert_is_one_head;
-use crate::net::buffer::Buffer;
 use crate::net::http2::{Accepted, InboundBody, Receiver, Requests, StreamHandle, Streams};
 use crate::proto::http2::BodySink as _;
-use crate::proto::http2::frame::HEADER_LENGTH;
-use crate::proto::http2::limits::{CONNECTION_WINDOW, MAX_FRAME};
+use crate::proto::http2::limits::CONNECTION_WINDOW;
 use crate::proto::http2::request_head::RequestHead;
 use crate::proto::http2::response_head::ResponseContext;
 
@@ -36,16 +34,8 @@ pub fn http2_connection(input: &[u8]) {
     let Some((&choice, frames)) = input.split_first() else { return };
     let streams = Arc::new(Mutex::new(Streams::server(MAX_STREAMS)));
     let mut receiver = Receiver::new(Requests::default());
-    let (mut exchanges, mut input) = (Vec::new(), Buffer::acquire());
-    let mut content_sent = 0;
-    for piece in frames.chunks(1 + usize::from(choice) * 7) {
-        input.append(piece);
-        let outcome = receiver.receive(&mut input, &mut streams.lock());
-        assert!(
-            input.filled().len() <= HEADER_LENGTH + MAX_FRAME as usize || outcome.is_err(),
-            "a frame is kept"
-        );
-        streams.lock().begin_turn();
+    let mut exchanges: Vec<Exchange> = Vec::new();
+    exchange(frames, 1 + usize::from(choice) * 7, &streams, &mut receiver, 0, |receiver| {
         while let Some(accepted) = receiver.role.next_accepted(&streams) {
             let Accepted::Request { stream, buffer, head, has_body } = accepted else { continue };
             assert_is_one_head(buffer.filled());
@@ -54,15 +44,7 @@ pub fn http2_connection(input: &[u8]) {
         }
         assert!(exchanges.len() <= MAX_STREAMS as usize, "too many streams");
         exchanges.retain_mut(|exchange| exchange.go_on(choice));
-        if let Some(out) = streams.lock().take_out() {
-            content_sent += assert_is_frames(out.filled());
-        }
-        if outcome.is_err() {
-            break;
-        }
-    }
-    // Nothing that came can open the windows further than to their limit.
-    assert!(content_sent <= input_bound(frames), "more is sent than the windows allow");
+    });
     drop(exchanges);
     assert!(streams.lock().is_empty(), "a stream is left");
 }

@@ -10,13 +10,11 @@ use parking_lot::Mutex;
 use tokio::io::ReadBuf;
 
 use super::chunked_body::read_plainly;
-use super::frames::{assert_is_frames, input_bound};
+use super::frames::{assert_is_frames, exchange};
 use super::plain_head::{PlainFraming, PlainHead, assert_is_one_head};
-use crate::net::buffer::Buffer;
 use crate::net::http2::{InboundBody, Receiver, Responses, StreamHandle, Streams};
 use crate::proto::http2::BodySink as _;
-use crate::proto::http2::frame::{HEADER_LENGTH, PREFACE};
-use crate::proto::http2::limits::MAX_FRAME;
+use crate::proto::http2::frame::PREFACE;
 use crate::proto::http2::upstream_request::RequestContext;
 
 const MAX_HEAD: u32 = 16 * 1024;
@@ -46,26 +44,10 @@ pub fn http2_upstream(input: &[u8]) {
         REQUESTS.into_iter().map(|request| Exchange::begin(&streams, request)).collect();
     let begin = streams.lock().take_out().expect("a preface");
     let begin = begin.filled().strip_prefix(PREFACE).expect("a preface");
-    let mut content_sent = assert_is_frames(begin);
-    let mut input = Buffer::acquire();
-    for piece in frames.chunks(1 + usize::from(choice) * 7) {
-        input.append(piece);
-        let outcome = receiver.receive(&mut input, &mut streams.lock());
-        assert!(
-            input.filled().len() <= HEADER_LENGTH + MAX_FRAME as usize || outcome.is_err(),
-            "a frame is kept"
-        );
-        streams.lock().begin_turn();
+    let sent = assert_is_frames(begin);
+    exchange(frames, 1 + usize::from(choice) * 7, &streams, &mut receiver, sent, |_| {
         exchanges.retain_mut(|exchange| exchange.go_on(choice));
-        if let Some(out) = streams.lock().take_out() {
-            content_sent += assert_is_frames(out.filled());
-        }
-        if outcome.is_err() {
-            break;
-        }
-    }
-    // Nothing that came can open the windows further than to their limit.
-    assert!(content_sent <= input_bound(frames), "more is sent than the windows allow");
+    });
     drop(exchanges);
     assert!(streams.lock().is_empty(), "a stream is left");
 }
@@ -110,7 +92,7 @@ impl Exchange {
         false
     }
 
-    /// Checks a whole response.
+    /// Checks the response, which was read to its end.
     fn check(&self) {
         let mut rest = &self.bytes[..];
         loop {

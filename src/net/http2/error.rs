@@ -19,7 +19,7 @@ pub(crate) enum StreamError {
     /// The connection has ended, because of what came on it.
     #[error("the connection was ended: {0}")]
     Connection(Reason),
-    /// The connection has failed.
+    /// The connection of the stream has failed.
     #[error("{}", io::Error::from(*.0))]
     Io(io::ErrorKind),
 }

@@ -64,6 +64,16 @@ pub(crate) enum End {
     Failed(#[from] io::Error),
 }
 
+impl From<End> for io::Error {
+    fn from(end: End) -> Self {
+        match end {
+            End::Closed => io::ErrorKind::UnexpectedEof.into(),
+            End::Failed(error) => error,
+            end @ End::Error(_) => Self::other(end),
+        }
+    }
+}
+
 impl<I: AsyncRead + AsyncWrite + Unpin> FramesIo<I, Requests> {
     /// A connection from a caller. `read` has the bytes that were read already, those of the preface first.
     pub(crate) fn server(io: I, read: Buffer, max_streams: u32) -> Self {
@@ -145,7 +155,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> FramesIo<I, Responses> {
         self.streams.lock().is_over()
     }
 
-    /// Ends all streams.
+    /// Ends all streams, because the connection has ended so.
     pub(crate) fn fail_all(&self, end: &End) {
         self.streams.lock().fail_all(match end {
             End::Closed => StreamError::Io(io::ErrorKind::UnexpectedEof),

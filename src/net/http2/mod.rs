@@ -49,7 +49,7 @@ pub(crate) use body::InboundBody;
 pub(crate) use error::StreamError;
 pub(crate) use frames_io::{End, FramesIo};
 #[cfg(any(test, fuzzing))]
-pub(crate) use receiver::Receiver;
+pub(crate) use receiver::{Receiver, Role};
 pub(crate) use requests::{Accepted, Requests};
 pub(crate) use responses::Responses;
 pub(crate) use stream::StreamHandle;

@@ -31,7 +31,7 @@ pub(crate) trait Role {
     ) -> Result<(), Reason>;
 
     /// Whether a block of a stream that was opened before is a head.
-    fn is_head(&self, slot: usize, streams: &mut Streams) -> bool;
+    fn is_head(&self, slot: usize, streams: &Streams) -> bool;
 
     /// The peer resets the stream in a slot.
     fn reset(&mut self, slot: usize, reason: Reason, streams: &mut Streams) -> Result<(), Reason>;

@@ -10,7 +10,7 @@ use super::stream::StreamHandle;
 use super::streams::Streams;
 use crate::net::buffer::Buffer;
 use crate::proto::http2::Reason;
-use crate::proto::http2::frame::{self, kind, setting};
+use crate::proto::http2::frame::{self, MAX_STREAM, kind, setting};
 use crate::proto::http2::hpack::Decoder;
 use crate::proto::http2::limits::{MAX_HEAD, MAX_PENDING_RESETS};
 use crate::proto::http2::request_head::{HeadScratch, RequestHead, RequestWriter};
@@ -47,7 +47,7 @@ pub(crate) enum Accepted {
 }
 
 impl Requests {
-    /// The next request.
+    /// The next request that has come.
     pub(crate) fn next_accepted(&mut self, streams: &Arc<Mutex<Streams>>) -> Option<Accepted> {
         Some(match self.accepted.pop_front()? {
             Received::Rejected(why) => Accepted::Rejected(why),
@@ -61,7 +61,7 @@ impl Requests {
     /// Says that no further streams should be opened (RFC 9113 §6.8). Which ones were on their way is known after a round trip.
     pub(super) fn begin_drain(&mut self, streams: &mut Streams) {
         self.is_draining = true;
-        frame::put_go_away(streams.out(), (1 << 31) - 1, Reason::NO_ERROR);
+        frame::put_go_away(streams.out(), MAX_STREAM, Reason::NO_ERROR);
         frame::put(streams.out(), kind::PING, 0, 0, &DRAIN_PING);
     }
 
@@ -78,7 +78,7 @@ impl Role for Requests {
         MAX_HEAD as usize
     }
 
-    fn is_head(&self, _: usize, _: &mut Streams) -> bool {
+    fn is_head(&self, _: usize, _: &Streams) -> bool {
         false
     }
 

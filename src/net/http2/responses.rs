@@ -63,9 +63,8 @@ impl Role for Responses {
         self.max_head
     }
 
-    fn is_head(&self, slot: usize, streams: &mut Streams) -> bool {
-        let slot = streams.slot(slot);
-        slot.response.coding.is_none() && !slot.has_failed()
+    fn is_head(&self, slot: usize, streams: &Streams) -> bool {
+        streams.is_before_head(slot) && !streams.slots[slot].has_failed()
     }
 
     fn head(

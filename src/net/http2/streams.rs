@@ -10,15 +10,13 @@ use super::slot::Slot;
 use super::turns::Turns;
 use crate::net::buffer::Buffer;
 use crate::proto::http2::Reason;
-use crate::proto::http2::frame::{self, DEFAULT_WINDOW, PREFACE, kind, setting};
+use crate::proto::http2::frame::{self, DEFAULT_WINDOW, MAX_STREAM, PREFACE, kind, setting};
 use crate::proto::http2::limits::{
     CONNECTION_WINDOW, MAX_FRAME, MAX_HEAD, MAX_LOCAL_RESETS, REMEMBERED_RESETS, STREAM_WINDOW,
 };
 
 /// The limit on the bytes that are to be written, at which streams wait.
 const MAX_UNWRITTEN: usize = 32 * 1024;
-/// The largest number of a stream (RFC 9113 §5.1.1).
-const MAX_STREAM: u32 = (1 << 31) - 1;
 /// The content of the PING by which this side finds out whether the peer responds.
 const LIVENESS_PING: [u8; 8] = *b"respond?";
 /// Number of streams for which memory is kept while there are none.
@@ -47,7 +45,7 @@ pub(crate) struct Streams {
     pub(super) ids: Vec<u32>,
     pub(super) slots: Vec<Slot>,
     free: Vec<usize>,
-    /// The limit on slots.
+    /// The limit on the number of slots.
     limit: usize,
     /// Frames that are to be written.
     out: Option<Buffer>,
@@ -66,7 +64,7 @@ pub(crate) struct Streams {
     task: Option<Waker>,
     liveness: Liveness,
     /// Whether no further streams will be opened by this side.
-    pub(super) is_abandoned: bool,
+    is_abandoned: bool,
 }
 
 impl Streams {

@@ -8,6 +8,8 @@ pub(crate) const HEADER_LENGTH: usize = 9;
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The flow-control window of a stream and of a connection before anything is said (RFC 9113 §6.9.2).
 pub(crate) const DEFAULT_WINDOW: u32 = 65_535;
+/// The largest number of a stream (RFC 9113 §5.1.1).
+pub(crate) const MAX_STREAM: u32 = (1 << 31) - 1;
 /// The largest flow-control window (RFC 9113 §6.9.1).
 pub(crate) const MAX_WINDOW: i64 = (1 << 31) - 1;
 

@@ -128,9 +128,7 @@ fn poll_settings<I: AsyncRead + AsyncWrite + Unpin>(
         }
         match frames.poll_receive(cx) {
             Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(End::Failed(error))) => return Poll::Ready(Err(error)),
-            Poll::Ready(Err(End::Closed)) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-            Poll::Ready(Err(end @ End::Error(_))) => return Poll::Ready(Err(io::Error::other(end))),
+            Poll::Ready(Err(end)) => return Poll::Ready(Err(end.into())),
             Poll::Pending if frames.can_receive_again() => {}
             Poll::Pending => return Poll::Pending,
         }

@@ -1,5 +1,7 @@
 //! Reads field blocks (RFC 7541 §6).
 
+use std::cell::Cell;
+
 use super::dynamic_table::{DynamicTable, ENTRY_OVERHEAD};
 use super::{huffman, integer, static_table};
 use crate::proto::http2::Reason;
@@ -63,15 +65,14 @@ impl Decoder {
             let size = integer::take(&mut block, 5).ok_or(BlockError::Invalid)?;
             self.table.resize(size).ok_or(BlockError::Invalid)?;
         }
-        let mut size = 0;
+        let size = Cell::new(0);
         let mut sink = |name: &[u8], value: &[u8]| {
-            size += name.len() + value.len() + ENTRY_OVERHEAD;
+            size.set(size.get() + name.len() + value.len() + ENTRY_OVERHEAD);
             sink(name, value);
-            size
         };
         while let Some(&first) = block.first() {
-            let size = self.field(first, &mut block, &mut sink).ok_or(BlockError::Invalid)?;
-            if size > self.max_size {
+            self.field(first, &mut block, &mut sink).ok_or(BlockError::Invalid)?;
+            if size.get() > self.max_size {
                 return Err(BlockError::TooLarge);
             }
         }
@@ -81,16 +82,11 @@ impl Decoder {
         Ok(())
     }
 
-    /// Reads one field; returns what `sink` does.
-    fn field(
-        &mut self,
-        first: u8,
-        block: &mut &[u8],
-        sink: &mut impl FnMut(&[u8], &[u8]) -> usize,
-    ) -> Option<usize> {
+    fn field(&mut self, first: u8, block: &mut &[u8], sink: &mut impl FnMut(&[u8], &[u8])) -> Option<()> {
         if first & 0x80 != 0 {
             let (name, value) = self.get(integer::take(block, 7)?)?;
-            return Some(sink(name, value));
+            sink(name, value);
+            return Some(());
         }
         let is_added = match first {
             0x40.. => true,
@@ -110,28 +106,26 @@ impl Decoder {
         };
         value.decode(&mut decoded)?;
         let value = value.of(&decoded[name_end..]);
-        let size = match name {
+        match name {
             Name::Literal(text) => {
                 let name = text.of(&decoded[..name_end]);
-                let size = sink(name, value);
+                sink(name, value);
                 if is_added {
                     self.table.insert(name, value);
                 }
-                size
             }
             Name::Indexed(index) => {
-                let size = sink(self.get(index)?.0, value);
+                sink(self.get(index)?.0, value);
                 if is_added {
                     match index.checked_sub(static_table::LENGTH + 1) {
                         None => self.table.insert(static_table::FIELDS[index - 1].0.as_bytes(), value),
                         Some(index) => self.table.insert_with_name_of(index, value),
                     }
                 }
-                size
             }
-        };
+        }
         self.decoded = decoded;
-        Some(size)
+        Some(())
     }
 
     /// The field with this index in both tables; `None` if there is none.
