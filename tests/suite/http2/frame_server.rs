@@ -36,6 +36,13 @@ impl FrameServer {
         let (stream, _): (TcpStream, _) = accepting.await.expect("a connection in time").unwrap();
         Frames::accepted(stream).await
     }
+
+    /// Accepts a connection, and reads up to the head of its first request, which has the stream 1.
+    pub async fn accept_request(&self) -> Frames {
+        let mut frames = self.accept().await;
+        assert_eq!(frames.until(Frame::HEADERS).await.expect("a request").stream, 1);
+        frames
+    }
 }
 
 /// Sends `200` with this body on a stream.

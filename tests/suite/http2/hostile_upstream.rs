@@ -41,8 +41,7 @@ async fn assert_connection_errors(cases: Vec<Case>) {
     let (server, sidekey) = FrameServer::behind_sidekey("").await;
     for (what, sent, reason) in cases {
         let calling = call(&sidekey);
-        let mut frames = server.accept().await;
-        frames.until(Frame::HEADERS).await.unwrap();
+        let mut frames = server.accept_request().await;
         frames.send_bytes(&sent.concat()).await.unwrap();
         let response = calling.await.unwrap();
         assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_protocol")), "{what}");
@@ -203,8 +202,7 @@ async fn http2_response_that_breaks_off_is_cut() {
         ("the end of the connection", frame(Frame::PING, 0, 0, b"")),
     ] {
         let calling = call(&sidekey);
-        let mut frames = server.accept().await;
-        frames.until(Frame::HEADERS).await.unwrap();
+        let mut frames = server.accept_request().await;
         frames.send_bytes(&[head(1, OK), data(1, b"part"), end].concat()).await.unwrap();
         let response = calling.await.unwrap();
         drop(frames);
@@ -231,8 +229,7 @@ async fn http2_response_before_a_reset_or_the_end_is_whole() {
         // The request has not ended when the response does.
         let mut caller = Http2::open(sidekey.address()).await;
         let call = caller.begin(post("/api/x")).await;
-        let mut frames = server.accept().await;
-        frames.until(Frame::HEADERS).await.unwrap();
+        let mut frames = server.accept_request().await;
         frames.send_bytes(&[whole(), end].concat()).await.unwrap();
         drop(frames);
         let response = call.response().await;
@@ -246,8 +243,7 @@ async fn http2_upstream_values_lose_the_whitespace_around_them() {
     let (server, sidekey) = FrameServer::behind_sidekey("").await;
     let mut caller = Http2::open(sidekey.address()).await;
     let call = caller.begin(post("/api/x")).await;
-    let mut frames = server.accept().await;
-    frames.until(Frame::HEADERS).await.unwrap();
+    let mut frames = server.accept_request().await;
     frames.send_bytes(&[head(1, &[OK[0], ("x-a", " 1\t")]), data(1, b"x")].concat()).await.unwrap();
     let trailers = fields(&[("grpc-status", "2"), ("grpc-message", " not found ")]);
     frames.send(Frame::HEADERS, END_HEADERS | END_STREAM, 1, &trailers).await.unwrap();
@@ -287,8 +283,7 @@ async fn http2_late_frames_of_cancelled_requests_are_ignored() {
 async fn http2_upstream_settings_are_followed() {
     let (server, sidekey) = FrameServer::behind_sidekey("").await;
     let first = call(&sidekey);
-    let mut frames = server.accept().await;
-    frames.until(Frame::HEADERS).await.unwrap();
+    let mut frames = server.accept_request().await;
     // No further stream at a time, and no table.
     frames.send_bytes(&[settings(3, 1), settings(1, 0)].concat()).await.unwrap();
     frames.send(Frame::PING, 0, 0, b"sync ...").await.unwrap();
@@ -332,8 +327,7 @@ async fn http2_upstream_that_reads_after_its_response_is_served() {
         // Until the response has ended the exchange.
         while request.write_all(&content).await.is_ok() {}
     });
-    let mut frames = server.accept().await;
-    frames.until(Frame::HEADERS).await.unwrap();
+    let mut frames = server.accept_request().await;
     // More than the sockets take.
     frames.send_bytes(&[settings(4, 64 << 20), window_update(0, 64 << 20)].concat()).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -12,8 +12,7 @@ use crate::suite::http::setup::{sidekey_for_url, sidekey_with_one_worker, wait_u
 async fn unprocessed_http2_request_is_retried() {
     let (server, sidekey) = FrameServer::behind_sidekey("").await;
     let first = call(&sidekey);
-    let mut frames = server.accept().await;
-    assert_eq!(frames.until(Frame::HEADERS).await.unwrap().stream, 1);
+    let mut frames = server.accept_request().await;
     respond(&mut frames, 1, "one").await;
     assert_eq!(first.await.unwrap().text(), "one");
     // Refused stream: a retry on the same connection.
@@ -28,8 +27,7 @@ async fn unprocessed_http2_request_is_retried() {
     let third = call(&sidekey);
     assert_eq!(frames.until(Frame::HEADERS).await.unwrap().stream, 7);
     frames.send(Frame::GOAWAY, 0, 0, &[0, 0, 0, 5, 0, 0, 0, 0]).await.unwrap();
-    let mut next = server.accept().await;
-    assert_eq!(next.until(Frame::HEADERS).await.unwrap().stream, 1);
+    let mut next = server.accept_request().await;
     respond(&mut next, 1, "three").await;
     assert_eq!(third.await.unwrap().text(), "three");
 }
@@ -38,14 +36,12 @@ async fn unprocessed_http2_request_is_retried() {
 async fn goaway_completes_open_streams_and_gets_no_new_ones() {
     let (server, sidekey) = FrameServer::behind_sidekey("").await;
     let first = call(&sidekey);
-    let mut frames = server.accept().await;
-    frames.until(Frame::HEADERS).await.unwrap();
+    let mut frames = server.accept_request().await;
     frames.send(Frame::GOAWAY, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]).await.unwrap();
     frames.send(Frame::PING, 0, 0, b"sync ...").await.unwrap();
     frames.until(Frame::PING).await.expect("the pong: GOAWAY is read");
     let second = call(&sidekey);
-    let mut other = server.accept().await;
-    other.until(Frame::HEADERS).await.unwrap();
+    let mut other = server.accept_request().await;
     respond(&mut other, 1, "second").await;
     assert_eq!(second.await.unwrap().text(), "second");
     respond(&mut frames, 1, "first").await;
@@ -93,14 +89,12 @@ async fn unresponsive_http2_connection_is_replaced() {
     let assert_replaced = async |limit: &str| {
         let (server, sidekey) = FrameServer::behind_sidekey(&format!(", timeouts: {{ {limit}: 1s }}")).await;
         let first = call(&sidekey);
-        let mut frames = server.accept().await;
-        frames.until(Frame::HEADERS).await.unwrap();
+        let mut frames = server.accept_request().await;
         assert_eq!(first.await.unwrap().sidekey_error(), Some("upstream_timeout"));
         assert_eq!(frames.until(Frame::PING).await.expect("a PING probes the connection").flags, 0);
         // No acknowledgement: the next request uses another connection at once.
         let second = call(&sidekey);
-        let mut other = server.accept().await;
-        other.until(Frame::HEADERS).await.unwrap();
+        let mut other = server.accept_request().await;
         respond(&mut other, 1, "alive").await;
         assert_eq!(second.await.unwrap().text(), "alive", "{limit}");
         assert_eq!(frames.until(Frame::HEADERS).await, None, "closed");
@@ -112,8 +106,7 @@ async fn unresponsive_http2_connection_is_replaced() {
 async fn http2_connection_that_acknowledges_ping_is_kept() {
     let (server, sidekey) = FrameServer::behind_sidekey(", timeouts: { first_byte: 1s }").await;
     let first = call(&sidekey);
-    let mut frames = server.accept().await;
-    frames.until(Frame::HEADERS).await.unwrap();
+    let mut frames = server.accept_request().await;
     assert_eq!(first.await.unwrap().sidekey_error(), Some("upstream_timeout"));
     let ping = frames.until(Frame::PING).await.expect("a ping");
     frames.send(Frame::PING, 1, 0, &ping.payload).await.unwrap();
@@ -142,8 +135,7 @@ async fn http2_upstream_without_window_is_504_after_idle_timeout() {
         }
         stuck.response().await
     });
-    let mut frames = server.accept().await;
-    frames.until(Frame::HEADERS).await.unwrap();
+    let mut frames = server.accept_request().await;
     let response = flood.await.unwrap();
     assert_eq!((response.status, response.header("sidekey-error")), (504, Some("upstream_timeout")));
     assert_eq!(frames.until(Frame::RESET).await.expect("a reset").reason(), Reason::CANCEL);
@@ -164,8 +156,7 @@ async fn malformed_http2_response_is_upstream_protocol() {
     ] {
         let (server, sidekey) = FrameServer::behind_sidekey(", timeouts: { first_byte: 5s }").await;
         let calling = call(&sidekey);
-        let mut frames = server.accept().await;
-        frames.until(Frame::HEADERS).await.unwrap();
+        let mut frames = server.accept_request().await;
         frames.send(Frame::HEADERS, END_HEADERS | END_STREAM, 1, &block).await.unwrap();
         let response = calling.await.unwrap();
         assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_protocol")), "{what}");
@@ -177,8 +168,7 @@ async fn http2_response_with_wrong_length_is_cut() {
     for body in ["short", "longer than it says"] {
         let (server, sidekey) = FrameServer::behind_sidekey("").await;
         let calling = call(&sidekey);
-        let mut frames = server.accept().await;
-        frames.until(Frame::HEADERS).await.unwrap();
+        let mut frames = server.accept_request().await;
         let block = fields(&[(":status", "200"), ("content-length", "10")]);
         frames.send(Frame::HEADERS, END_HEADERS, 1, &block).await.unwrap();
         frames.send(Frame::DATA, END_STREAM, 1, body.as_bytes()).await.unwrap();
@@ -209,8 +199,7 @@ async fn http2_upstream_that_speaks_http1_is_upstream_protocol() {
 async fn http2_response_content_against_a_length_of_zero_is_502() {
     let (server, sidekey) = FrameServer::behind_sidekey("").await;
     let first = call(&sidekey);
-    let mut frames = server.accept().await;
-    frames.until(Frame::HEADERS).await.unwrap();
+    let mut frames = server.accept_request().await;
     let head = fields(&[(":status", "200"), ("content-length", "0")]);
     frames.send(Frame::HEADERS, END_HEADERS, 1, &head).await.unwrap();
     frames.send(Frame::DATA, END_STREAM, 1, b"smuggled").await.unwrap();
