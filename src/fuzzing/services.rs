@@ -49,17 +49,8 @@ pub(super) fn connections_with(sections: &str) -> Vec<(ServiceConfig, Connection
     let snapshot = Snapshot {
         routes: Routes::new(&config.services, &[]),
         services: config.services.iter().map(|config| Arc::new(service(config))).collect(),
-        inactive: Box::default(),
-        problems: Box::default(),
-        access_log: false,
-        intercept: None,
-        passthrough: None,
-        downstream_timeouts: crate::config::DownstreamTimeouts::default(),
-        browser_origins: Box::default(),
         callers: CallerPolicy::new(&config, None, &CallerCounts::default(), &HashMap::new()),
-        audit: None,
-        max_connections: 1,
-        tracer: None,
+        ..Snapshot::empty()
     };
     let plane = Arc::new(DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics));
     let context = |service: &ServiceConfig| {

@@ -49,6 +49,13 @@ impl DataPlane {
         }
     }
 
+    /// A data plane without a service, for tests.
+    #[cfg(test)]
+    pub(super) fn empty() -> Self {
+        let metrics = Metrics::new(&prometheus::Registry::new()).expect("metrics with unique names");
+        Self::new(Arc::new(Runtime::new(Snapshot::empty())), Arc::new(metrics))
+    }
+
     /// Sets the TCP ports on which Sidekey listens, to which there are no tunnels.
     pub fn set_own_ports(&self, ports: impl Iterator<Item = u16>) {
         *self.own_ports.write() = ports.collect();

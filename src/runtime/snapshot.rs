@@ -58,6 +58,26 @@ pub enum Listed<'s> {
 }
 
 impl Snapshot {
+    /// A snapshot without a service, of which tests make others.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn empty() -> Self {
+        Self {
+            routes: Routes::new(&[], &[]),
+            services: Box::default(),
+            inactive: Box::default(),
+            problems: Box::default(),
+            access_log: false,
+            intercept: None,
+            passthrough: None,
+            browser_origins: Box::default(),
+            downstream_timeouts: DownstreamTimeouts::default(),
+            callers: None,
+            audit: None,
+            max_connections: 1,
+            tracer: None,
+        }
+    }
+
     /// Every service in the order of the configuration.
     pub fn listed(&self) -> Vec<Listed<'_>> {
         let mut listed = Vec::with_capacity(self.services.len() + self.inactive.len());
@@ -164,21 +184,7 @@ mod tests {
     use super::*;
 
     fn snapshot(access_log: bool) -> Snapshot {
-        Snapshot {
-            routes: Routes::new(&[], &[]),
-            services: Box::new([]),
-            inactive: Box::new([]),
-            problems: Box::new([]),
-            access_log,
-            intercept: None,
-            passthrough: None,
-            browser_origins: Box::default(),
-            downstream_timeouts: DownstreamTimeouts::default(),
-            callers: None,
-            audit: None,
-            max_connections: 1,
-            tracer: None,
-        }
+        Snapshot { access_log, ..Snapshot::empty() }
     }
 
     #[test]

@@ -162,37 +162,16 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use prometheus::Registry;
     use tokio::io::{AsyncReadExt, BufStream, duplex};
     use tokio::time::{Instant, sleep};
 
     use super::*;
     use crate::config::DownstreamTimeouts;
-    use crate::metrics::Metrics;
     use crate::proxy::{DataPlane, Exposure, ListenerContext};
-    use crate::runtime::route::Routes;
-    use crate::runtime::snapshot::{Runtime, Snapshot};
 
     fn proxy() -> ConnectionContext {
-        let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
-        let snapshot = Snapshot {
-            routes: Routes::new(&[], &[]),
-            services: Box::new([]),
-            inactive: Box::new([]),
-            problems: Box::new([]),
-            access_log: false,
-            intercept: None,
-            passthrough: None,
-            browser_origins: Box::default(),
-            downstream_timeouts: DownstreamTimeouts::default(),
-            callers: None,
-            audit: None,
-            max_connections: 1,
-            tracer: None,
-        };
-        let plane = DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics);
         ConnectionContext::new(
-            Arc::new(plane),
+            Arc::new(DataPlane::empty()),
             Arc::new(ListenerContext::new(None, Exposure::Unix, None, Arc::default())),
         )
     }

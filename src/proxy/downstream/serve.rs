@@ -133,43 +133,18 @@ async fn serve_intercepted(context: &mut ConnectionContext, io: &mut impl Io) {
 mod tests {
     use std::time::Duration;
 
-    use prometheus::Registry;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex, split};
     use tokio::time::timeout;
 
     use super::*;
-    use crate::config::DownstreamTimeouts;
-    use crate::metrics::Metrics;
     use crate::proto::http2::frame::{self, FrameHeader, HEADER_LENGTH, PREFACE, flag, kind};
     use crate::proxy::session::Exposure;
-    use crate::runtime::route::Routes;
-    use crate::runtime::snapshot::{Runtime, Snapshot};
-
-    fn plane() -> DataPlane {
-        let snapshot = Snapshot {
-            routes: Routes::new(&[], &[]),
-            services: Box::new([]),
-            inactive: Box::new([]),
-            problems: Box::new([]),
-            access_log: false,
-            intercept: None,
-            passthrough: None,
-            browser_origins: Box::default(),
-            downstream_timeouts: DownstreamTimeouts::default(),
-            callers: None,
-            audit: None,
-            max_connections: 1,
-            tracer: None,
-        };
-        let metrics = Arc::new(Metrics::new(&Registry::new()).unwrap());
-        DataPlane::new(Arc::new(Runtime::new(snapshot)), metrics)
-    }
 
     /// With what tokio and the accept loop add to it, the task of a connection takes 3,584 bytes: a size class of the allocator, whose
     /// next one is 4,096.
     #[tokio::test]
     async fn future_of_a_connection_fits_its_size_class() {
-        let (plane, connections) = (Arc::new(plane()), Arc::default());
+        let (plane, connections) = (Arc::new(DataPlane::empty()), Arc::default());
         let listener = Arc::new(ListenerContext::new(None, Exposure::Unix, None, connections));
         let serving = serve(&plane, &listener, duplex(1).0, None);
         let size = size_of_val(&serving);
@@ -182,7 +157,7 @@ mod tests {
         const PINGS: usize = 12_500;
         // Twice what waits to be written at most, and less than all answers.
         const ROOM: usize = 128 * 1024;
-        let (plane, connections) = (Arc::new(plane()), Arc::default());
+        let (plane, connections) = (Arc::new(DataPlane::empty()), Arc::default());
         let listener = Arc::new(ListenerContext::new(None, Exposure::Unix, None, connections));
         let (caller, server) = duplex(ROOM);
         tokio::spawn(async move { serve(&plane, &listener, server, None).await });
@@ -212,7 +187,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn idle_waits_for_the_last_request() {
-        let plane = Arc::new(plane());
+        let plane = Arc::new(DataPlane::empty());
         plane.drain();
         timeout(Duration::from_secs(1), plane.idle()).await.expect("nothing is in flight");
         let (one, two) = (plane.track(), plane.track());
