@@ -310,15 +310,15 @@ fn machine() -> Vec<(&'static str, String)> {
         output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
     };
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let models = || cpus.lines().filter_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
     vec![
         ("date", said("date", &["-u", "+%F %H:%M UTC"])),
         ("machine", format!("{} × {}", models().count(), models().next().unwrap_or("unknown"))),
         ("kernel", said("uname", &["-sr"])),
-        (
-            "load average at the end",
-            std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned(),
-        ),
+        // Loopback has it as well: one that paces what is sent decides how many parts a large body comes in.
+        ("congestion control of TCP", read("/proc/sys/net/ipv4/tcp_congestion_control")),
+        ("load average at the end", read("/proc/loadavg")),
         ("revision", said("git", &["describe", "--always", "--dirty"])),
     ]
 }
