@@ -73,10 +73,11 @@ pub(super) fn take() -> Vec<u8> {
     POOL.with_borrow_mut(Pool::take).unwrap_or_else(|| Vec::with_capacity(READ_SIZE))
 }
 
-/// Returns memory to the thread's pool. Memory that grew too large is freed.
+/// Returns memory to the thread's pool. Memory that grew too large is freed, and so is memory that is too small: the requests that
+/// get it would read in as many small parts.
 pub(super) fn put(mut memory: Vec<u8>) {
     memory.clear();
-    if memory.capacity() > 2 * READ_SIZE || memory.capacity() == 0 {
+    if !(READ_SIZE..=2 * READ_SIZE).contains(&memory.capacity()) {
         return;
     }
     // While a thread ends, its pool may not exist any more.
@@ -109,12 +110,14 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_grew_too_large_is_not_pooled() {
-        put(Vec::with_capacity(2 * READ_SIZE + 1));
-        put(Vec::new());
+    fn memory_that_is_too_large_or_too_small_is_not_pooled() {
+        for size in [0, READ_SIZE - 1, 2 * READ_SIZE + 1] {
+            put(Vec::with_capacity(size));
+        }
         assert_eq!(pooled(), 0);
+        put(Vec::with_capacity(READ_SIZE));
         put(Vec::with_capacity(2 * READ_SIZE));
-        assert_eq!(pooled(), 1);
+        assert_eq!(pooled(), 2);
     }
 
     #[test]
