@@ -62,6 +62,8 @@ pub(crate) enum End {
     Error(Reason),
     #[error("{0}")]
     Failed(#[from] io::Error),
+    #[error("what it has begun to send is not complete in time")]
+    Unfinished,
 }
 
 impl From<End> for io::Error {
@@ -69,6 +71,7 @@ impl From<End> for io::Error {
         match end {
             End::Closed => io::ErrorKind::UnexpectedEof.into(),
             End::Failed(error) => error,
+            End::Unfinished => io::ErrorKind::TimedOut.into(),
             end @ End::Error(_) => Self::other(end),
         }
     }
@@ -161,6 +164,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> FramesIo<I, Responses> {
             End::Closed => StreamError::Io(io::ErrorKind::UnexpectedEof),
             End::Error(reason) => StreamError::Connection(*reason),
             End::Failed(error) => StreamError::Io(error.kind()),
+            End::Unfinished => StreamError::Io(io::ErrorKind::TimedOut),
         });
     }
 }
@@ -243,6 +247,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin, R: Role> FramesIo<I, R> {
     /// Lets every other connection of the worker come first that is ready, or that becomes ready until then.
     fn pause(&mut self, cx: &Context<'_>) {
         self.pause.get_or_insert_with(|| Pause::begin(cx));
+    }
+
+    /// What the peer has begun to send and has not completed: the stream of a field block, which all other frames wait for. 0
+    /// for any other frame, if no stream is open (`is_idle`).
+    pub(crate) fn unfinished(&self, is_idle: bool) -> Option<u32> {
+        let input = self.input.as_ref().map_or(&[][..], Buffer::filled);
+        self.receiver.unfinished_block(input).or((is_idle && !input.is_empty()).then_some(0))
     }
 
     /// Whether nothing was read because too many answers were to be written, and they were written since.

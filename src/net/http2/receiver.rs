@@ -100,6 +100,16 @@ impl<R: Role> Receiver<R> {
         Ok(())
     }
 
+    /// The stream of the field block that has begun to come and is not complete. `input` has the bytes that are no whole frame yet.
+    pub(super) fn unfinished_block(&self, input: &[u8]) -> Option<u32> {
+        match &self.open_block {
+            Some(open) => Some(open.header.stream),
+            None => FrameHeader::read(input)
+                .filter(|header| header.kind == kind::HEADERS)
+                .map(|header| header.stream),
+        }
+    }
+
     /// Whether nothing but frames without content came for a while.
     pub(crate) fn is_in_long_row(&self) -> bool {
         self.flood.is_in_long_row()

@@ -9,6 +9,7 @@ mod hostile_downstream;
 mod hostile_upstream;
 mod retries;
 mod sensitive_fields;
+mod unfinished_frames;
 mod upstream;
 mod upstream_faults;
 mod websockets;

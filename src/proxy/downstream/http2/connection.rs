@@ -44,6 +44,9 @@ pub(crate) async fn serve(context: &ConnectionContext, io: &mut impl Io, buffer:
     let reason = match &ended {
         Ok(()) => Reason::NO_ERROR,
         Err(end) => {
+            if matches!(end, End::Unfinished) {
+                context.plane.metrics.error("", ErrorReason::BadRequest.as_str());
+            }
             tracing::debug!("a caller's HTTP/2 connection ends: {end}");
             if let End::Error(reason) = end { *reason } else { Reason::NO_ERROR }
         }
@@ -56,7 +59,7 @@ pub(crate) async fn serve(context: &ConnectionContext, io: &mut impl Io, buffer:
     linger_up_to(MAX_LAST_BYTES, io, &mut Buffer::acquire()).await;
 }
 
-/// Serves streams until the connection ends, is idle for too long, or has drained.
+/// Serves streams until the connection ends, is idle for too long, does not complete a head in time, or has drained.
 async fn run<I: Io>(
     context: Arc<ConnectionContext>,
     frames: &mut FramesIo<&mut I, Requests>,
@@ -70,6 +73,8 @@ async fn run<I: Io>(
     let mut is_draining = false;
     // Counts as in flight until the last responses of a draining connection were written.
     let mut last_responses = None;
+    // What the limit of `downstream_timeouts.head` runs for.
+    let mut unfinished = None;
     poll_fn(|cx| {
         frames.begin_poll();
         loop {
@@ -115,16 +120,26 @@ async fn run<I: Io>(
             if received || frames.is_turn_due() || frames.can_receive_again() {
                 continue;
             }
-            if !is_idle {
-                timer.reset();
-                return Poll::Pending;
-            }
-            if frames.is_drained() && written.is_ready() {
+            if is_idle && frames.is_drained() && written.is_ready() {
                 return Poll::Ready(Ok(()));
             }
-            let limit =
-                if is_draining { LINGER_TIMEOUT } else { current.snapshot().downstream_timeouts.keep_alive };
-            return timer.poll_elapsed(limit, cx).map(Ok);
+            // The limit starts again with each head, and not with each byte.
+            let before = std::mem::replace(&mut unfinished, frames.unfinished(is_idle));
+            if unfinished != before {
+                timer.reset();
+            }
+            let limits = &current.snapshot().downstream_timeouts;
+            if is_idle && is_draining {
+                return timer.poll_elapsed(LINGER_TIMEOUT, cx).map(Ok);
+            }
+            if unfinished.is_some() {
+                return timer.poll_elapsed(limits.head, cx).map(|()| Err(End::Unfinished));
+            }
+            if is_idle {
+                return timer.poll_elapsed(limits.keep_alive, cx).map(Ok);
+            }
+            timer.reset();
+            return Poll::Pending;
         }
     })
     .await
