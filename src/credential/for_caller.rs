@@ -17,18 +17,22 @@ use crate::secret::Echoes;
 pub struct ForCaller {
     tokens: Arc<CallerTokens>,
     place: Place,
+    /// The place, and `Authorization`: the token of the caller is for the token endpoint alone.
+    owned: Arc<Owned>,
 }
 
 impl ForCaller {
     /// Sends these tokens, which are made for this place.
     pub fn new(tokens: Arc<CallerTokens>, placement: &Placement) -> Self {
-        Self { tokens, place: Place::new(placement) }
+        let place = Place::new(placement);
+        let owned = Arc::new(Owned::authorization().and(place.owned()));
+        Self { tokens, place, owned }
     }
 }
 
 impl Signer for ForCaller {
     fn owned(&self) -> &Arc<Owned> {
-        self.place.owned()
+        &self.owned
     }
 
     fn is_refreshable(&self) -> bool {

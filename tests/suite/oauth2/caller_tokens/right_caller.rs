@@ -32,6 +32,21 @@ async fn token_exchange_sends_the_token_of_the_caller() {
     assert!(!raw.contains("Bearer bob"), "{raw}");
 }
 
+/// The token of the caller is for the token endpoint alone, wherever the token of the upstream is sent.
+#[tokio::test]
+async fn token_of_the_caller_is_not_forwarded_beside_another_place() {
+    for placement in ["name: X-Token", "in: query, name: access token", "in: cookie, name: sid"] {
+        let (upstream, issuer) = (echo().await, Issuer::start().await);
+        let auth = format!("{EXCHANGE}, token: {{ {placement} }}");
+        let sidekey = serving(&upstream, &issuer, &auth, "").await;
+        assert_eq!(call(&sidekey, "CANARY-alice").await.text(), "none", "{placement}");
+        let request = upstream.last_request();
+        let sent = format!("{} {:?}", request.target, request.headers);
+        assert!(sent.contains("for-CANARY-alice-1"), "{placement}: {sent}");
+        assert_eq!(sent.matches("CANARY-alice").count(), 1, "{placement}: {sent}");
+    }
+}
+
 #[tokio::test]
 async fn jwt_bearer_sends_the_token_of_the_caller_as_the_assertion() {
     let (upstream, issuer) = (echo().await, Issuer::start().await);
