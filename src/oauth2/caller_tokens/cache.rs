@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::caller_token::CallerToken;
-use super::subject::SubjectId;
+use super::subject::{Presenter, SubjectId};
 use super::unavailable::Unavailable;
 
 /// The tokens of callers, and why there were none.
@@ -22,6 +22,7 @@ pub(super) struct Cache {
 
 struct Held {
     token: Arc<CallerToken>,
+    presenter: Presenter,
     last_use: u64,
     /// When it was last requested again because the upstream rejected it.
     forced: Option<Instant>,
@@ -81,19 +82,30 @@ impl Cache {
     }
 
     /// Keeps a token. Returns the number of tokens that had to go for it.
-    pub(super) fn keep(&mut self, id: SubjectId, token: CallerToken) -> u64 {
+    pub(super) fn keep(&mut self, id: SubjectId, presenter: Presenter, token: CallerToken) -> u64 {
         self.uses += 1;
         self.failures.remove(&id);
         let forced = self.held.get(&id).and_then(|held| held.forced);
-        self.held.insert(id, Held { token: Arc::new(token), last_use: self.uses, forced });
+        self.held.insert(id, Held { token: Arc::new(token), presenter, last_use: self.uses, forced });
         let mut evicted = 0;
         while self.held.len() > self.max {
-            let oldest = self.held.iter().min_by_key(|(_, held)| held.last_use).map(|(id, _)| *id);
-            let Some(oldest) = oldest else { break };
+            let Some(oldest) = self.oldest_of_most() else { break };
             self.held.remove(&oldest);
             evicted += 1;
         }
         evicted
+    }
+
+    /// Of the tokens of the caller that has the most, the one that was not used for the longest time: a caller with many takes the place
+    /// of no other.
+    fn oldest_of_most(&self) -> Option<SubjectId> {
+        let mut counts: HashMap<Presenter, usize> = HashMap::new();
+        for held in self.held.values() {
+            *counts.entry(held.presenter).or_default() += 1;
+        }
+        let most = counts.values().max()?;
+        let of_most = self.held.iter().filter(|(_, held)| counts[&held.presenter] == *most);
+        of_most.min_by_key(|(_, held)| held.last_use).map(|(id, _)| *id)
     }
 
     /// Keeps a failure for this time. A refusal drops the token that there was: the caller's token is not valid any more. Returns
@@ -141,7 +153,7 @@ mod tests {
 
     fn keep(cache: &mut Cache, id: u8) -> u64 {
         let token = token(cache, 100, None);
-        cache.keep([id; 32], token)
+        cache.keep([id; 32], Presenter::Anybody, token)
     }
 
     #[tokio::test(start_paused = true)]
@@ -156,10 +168,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn caller_with_many_tokens_takes_the_place_of_no_other() {
+        let (many, one) = (Presenter::Caller(Some(0)), Presenter::Caller(Some(1)));
+        let mut cache = Cache::new(3);
+        for (id, presenter) in [(1, one), (2, many), (3, many), (4, many), (5, many)] {
+            let token = token(&mut cache, 100, None);
+            cache.keep([id; 32], presenter, token);
+        }
+        assert!(cache.token(&[1; 32]).is_some(), "that of another caller, although it is the oldest");
+        assert!(cache.token(&[3; 32]).is_none() && cache.token(&[5; 32]).is_some());
+        assert_eq!(cache.len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn token_ends_with_itself_or_with_its_subject() {
         let mut cache = Cache::new(9);
         let short = token(&mut cache, 100, Some(10));
-        cache.keep([1; 32], short);
+        cache.keep([1; 32], Presenter::Anybody, short);
         keep(&mut cache, 2);
         tokio::time::advance(Duration::from_secs(11)).await;
         assert!(cache.token(&[1; 32]).is_none(), "its subject has ended");

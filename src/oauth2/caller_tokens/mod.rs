@@ -5,6 +5,7 @@
 //! caller_token a token that was requested with it
 //! cache        what is held for callers: tokens and refusals, both bounded
 //! tokens       obtains, renews, and drops
+//! turns        whose token request is made next
 //! unavailable  why there is no token for a caller
 //! ```
 //!
@@ -16,15 +17,17 @@
 //! | 401 of the upstream | the token of this caller is requested again |
 //! | the token endpoint refuses the caller's token | dropped; the caller gets 401, without a token request for some seconds |
 //! | the token endpoint fails | the token that is held stays; without one the caller gets 503 |
-//! | more callers than `max_entries` | the token that was not used for the longest time is dropped |
+//! | more tokens than `max_entries` | of the caller with the most tokens, the least recently used one is dropped |
+//! | a caller presents one token after another | others have places of their own for token requests, and take turns with it |
 
 mod cache;
 mod caller_token;
 mod subject;
 mod tokens;
+mod turns;
 mod unavailable;
 
-pub use subject::Subject;
+pub use subject::{Presenter, Subject};
 pub use tokens::{CallerTokens, Exchange};
 pub use unavailable::Unavailable;
 pub(crate) use unavailable::without_tokens;

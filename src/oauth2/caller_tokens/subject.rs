@@ -19,9 +19,19 @@ const ID_LENGTH: usize = 32;
 /// What a token of a caller is found by: a keyed hash of it. Whoever reads it learns nothing of the token.
 pub(super) type SubjectId = [u8; ID_LENGTH];
 
+/// Who presents a token. The places for token requests are shared by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Presenter {
+    /// The configuration has no callers: who it is cannot be told.
+    Anybody,
+    /// A caller of the configuration, or all that are not known (`None`).
+    Caller(Option<usize>),
+}
+
 /// The token that a request presents, and the token that is sent for it.
 pub struct Subject {
     token: Secret,
+    presenter: Presenter,
     id: OnceLock<SubjectId>,
     used: Mutex<Option<Arc<CallerToken>>>,
 }
@@ -36,7 +46,18 @@ impl Subject {
             return None;
         }
         let token = Secret::new(std::str::from_utf8(token).ok()?.to_owned()).ok()?;
-        Some(Self { token, id: OnceLock::new(), used: Mutex::default() })
+        Some(Self { token, presenter: Presenter::Anybody, id: OnceLock::new(), used: Mutex::default() })
+    }
+
+    /// The same, presented by this caller.
+    #[must_use]
+    pub fn presented_by(self, presenter: Presenter) -> Self {
+        Self { presenter, ..self }
+    }
+
+    /// Who presents it.
+    pub(super) fn presenter(&self) -> Presenter {
+        self.presenter
     }
 
     /// The token.

@@ -8,13 +8,14 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use ring::hmac;
 use ring::rand::SystemRandom;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::cache::Cache;
 use super::caller_token::CallerToken;
-use super::subject::{Subject, SubjectId};
+use super::subject::{Presenter, Subject, SubjectId};
+use super::turns::Turns;
 use super::unavailable::{Unavailable, is_of_subject};
 use crate::config::CallerTokenLimits;
 use crate::metrics::{CallerTokenEnd, SharedTokenMetrics};
@@ -30,7 +31,7 @@ const REFUSED_TIME: Duration = Duration::from_secs(10);
 const FAILING_TIME: Duration = Duration::from_secs(1);
 /// The longest `Retry-After` of a token endpoint that is respected for one caller.
 const MAX_FAILING_TIME: Duration = Duration::from_secs(60);
-/// The number of callers that may wait for one token request that runs.
+/// The number of tokens of one caller that may wait for one token request that runs.
 const WAITING_PER_REQUEST: usize = 16;
 /// The longest lifetime of a caller's token that counts.
 const LONGEST_SUBJECT: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -62,8 +63,31 @@ pub struct CallerTokens {
 
 struct State {
     cache: Cache,
-    /// The token requests that wait or run: one for each caller.
+    /// The token requests that wait or run: one for each token of a caller.
     pending: HashMap<SubjectId, watch::Receiver<Progress>>,
+    /// Their number by caller.
+    places: HashMap<Presenter, usize>,
+}
+
+impl State {
+    /// Whether a caller has a place for one more token request. It has `most`, and half of what others leave of twice as many: a caller
+    /// that takes all that it gets leaves places to others.
+    fn has_place(&self, presenter: Presenter, most: usize) -> bool {
+        let own = self.places.get(&presenter).copied().unwrap_or_default();
+        let others = self.pending.len().saturating_sub(own);
+        own < most && own < (2 * most).saturating_sub(others).div_ceil(2)
+    }
+
+    /// Frees the place of a token request that has ended.
+    fn ended(&mut self, id: &SubjectId, presenter: Presenter) {
+        self.pending.remove(id);
+        if let Some(own) = self.places.get_mut(&presenter) {
+            *own -= 1;
+            if *own == 0 {
+                self.places.remove(&presenter);
+            }
+        }
+    }
 }
 
 /// How a token request ended; `None` while it has not.
@@ -73,6 +97,7 @@ type Progress = Option<Result<(), Unavailable>>;
 struct Job {
     id: SubjectId,
     subject: Secret,
+    presenter: Presenter,
     subject_end: Option<Expiry>,
     progress: watch::Sender<Progress>,
 }
@@ -92,7 +117,11 @@ impl CallerTokens {
         let (jobs, queue) = mpsc::unbounded_channel();
         Ok(Self {
             key: key.map_err(|_| SigningError)?,
-            state: Mutex::new(State { cache: Cache::new(limits.max_entries), pending: HashMap::new() }),
+            state: Mutex::new(State {
+                cache: Cache::new(limits.max_entries),
+                pending: HashMap::new(),
+                places: HashMap::new(),
+            }),
             limits,
             min_interval,
             metrics,
@@ -180,14 +209,16 @@ impl CallerTokens {
         if subject_end.is_some_and(|end| end.is_past()) {
             return Err(Unavailable::Refused);
         }
-        if state.pending.len() >= self.limits.max_requests * (1 + WAITING_PER_REQUEST) {
+        let presenter = subject.presenter();
+        if !state.has_place(presenter, self.limits.max_requests * (1 + WAITING_PER_REQUEST)) {
             return Err(Unavailable::Overloaded);
         }
         let (progress, receiver) = watch::channel(None);
-        let job = Job { id, subject: subject.token().clone(), subject_end, progress };
+        let job = Job { id, subject: subject.token().clone(), presenter, subject_end, progress };
         // Fails if the credential is not used any more.
         self.jobs.send(job).map_err(|_| Unavailable::Failing { retry_after: FAILING_TIME })?;
         state.pending.insert(id, receiver.clone());
+        *state.places.entry(presenter).or_default() += 1;
         Ok(receiver)
     }
 
@@ -197,33 +228,36 @@ impl CallerTokens {
         for reason in CallerTokenEnd::ALL {
             self.metrics.caller_tokens_ended(reason, 0);
         }
-        let permits = Arc::new(Semaphore::new(self.limits.max_requests));
         let log = Arc::new(FailureLog { services, last: Mutex::default() });
-        let mut requests = JoinSet::new();
+        let (mut requests, mut running) = (JoinSet::new(), HashMap::new());
+        let mut turns = Turns::new(self.limits.max_requests);
         let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                Some(job) = queue.recv() => {
-                    let (tokens, exchange) = (self.clone(), exchange.clone());
-                    let (permits, log) = (permits.clone(), log.clone());
-                    requests.spawn(async move {
-                        let _permit = permits.acquire_owned().await;
-                        tokens.make(job, exchange, &log).await;
-                    });
+                Some(job) = queue.recv() => turns.push(job.presenter, job),
+                Some(ended) = requests.join_next_with_id() => {
+                    let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                    if let Some(presenter) = running.remove(&id) {
+                        turns.end(presenter);
+                    }
                 }
-                Some(_) = requests.join_next() => {}
                 _ = sweep.tick() => {
                     let ended = self.state.lock().cache.sweep();
                     self.metrics.caller_tokens_ended(CallerTokenEnd::Expired, ended);
                 }
+            }
+            while let Some((presenter, job)) = turns.start() {
+                let (tokens, exchange, log) = (self.clone(), exchange.clone(), log.clone());
+                let task = requests.spawn(async move { tokens.make(job, exchange, &log).await });
+                running.insert(task.id(), presenter);
             }
         }
     }
 
     /// Makes one token request.
     async fn make(&self, job: Job, exchange: Arc<dyn Exchange>, log: &FailureLog) {
-        let Job { id, subject, subject_end, progress } = job;
+        let Job { id, subject, presenter, subject_end, progress } = job;
         // In a task of its own: a panic in it is a failure like any other.
         let requested =
             tokio::spawn(async move { exchange.request(&subject).await }).await.unwrap_or_else(|_| {
@@ -234,14 +268,14 @@ impl CallerTokens {
             });
         let outcome = {
             let mut state = self.state.lock();
-            state.pending.remove(&id);
+            state.ended(&id, presenter);
             match requested.and_then(check_lifetime) {
                 Ok((token, left)) => {
                     let renewal =
                         Expiry::after(ClockReading::now(), schedule::refresh_in(left, fastrand::f64()));
                     let generation = state.cache.next_generation();
                     let token = CallerToken::new(token, generation, subject_end, renewal);
-                    let evicted = state.cache.keep(id, token);
+                    let evicted = state.cache.keep(id, presenter, token);
                     if evicted > 0 {
                         self.metrics.caller_tokens_ended(CallerTokenEnd::Evicted, evicted);
                     }

@@ -4,8 +4,8 @@ use httparse::Header;
 
 use super::caller::RequestCaller;
 use crate::callers;
-use crate::callers::Refusal;
-use crate::oauth2::caller_tokens::{Subject, Unavailable};
+use crate::callers::{CallerId, Refusal};
+use crate::oauth2::caller_tokens::{Presenter, Subject, Unavailable};
 use crate::proxy::error::{Challenge, ErrorReason, ProxyError};
 use crate::proxy::session::ConnectionContext;
 
@@ -28,9 +28,10 @@ pub(super) fn of(
     let presented = presented.map_err(|refusal| unauthenticated(refusal.as_str(), true, MALFORMED))?;
     let presented =
         presented.ok_or_else(|| unauthenticated(Refusal::NoCredential.as_str(), false, NO_SUBJECT))?;
+    let by = caller.map_or(Presenter::Anybody, |caller| Presenter::Caller(caller.id.map(CallerId::position)));
     let subject = Subject::new(presented.bytes());
     subject
-        .map(Box::new)
+        .map(|subject| Box::new(subject.presented_by(by)))
         .ok_or_else(|| unauthenticated(Refusal::MalformedCredential.as_str(), true, MALFORMED))
 }
 

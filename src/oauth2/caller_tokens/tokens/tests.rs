@@ -116,6 +116,27 @@ async fn token_requests_are_limited_and_so_is_their_queue() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn caller_that_fills_its_places_leaves_some_to_others() {
+    let setup = setup(1000, 2, false);
+    let places = 2 * (1 + WAITING_PER_REQUEST);
+    let of = |caller: usize, number: usize| {
+        subject(&format!("{caller}-{number}")).presented_by(Presenter::Caller(Some(caller)))
+    };
+    let subjects: Vec<_> =
+        (0..3).flat_map(|caller| (0..places).map(move |number| of(caller, number))).collect();
+    let outcomes =
+        futures_util::future::join_all(subjects.iter().map(|one| setup.tokens.obtain(one, LIMIT))).await;
+    let taken = |caller: usize| {
+        let own = &outcomes[caller * places..(caller + 1) * places];
+        own.iter().filter(|outcome| **outcome != Err(Unavailable::Overloaded)).count()
+    };
+    assert_eq!([taken(0), taken(1), taken(2)], [places, places / 2, places / 4 + 1]);
+    setup.issuer.gate.add_permits(10_000);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(setup.tokens.state.lock().places.is_empty(), "every place is free again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn refusal_is_remembered_for_a_short_time() {
     let setup = setup(10, 4, true);
     *setup.issuer.error.lock() = Some(refused());

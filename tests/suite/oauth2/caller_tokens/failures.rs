@@ -2,8 +2,9 @@
 
 use futures_util::future::join_all;
 
-use super::setup::{EXCHANGE, Issuer, call, echo, number, serving};
-use crate::harness::{MockResponse, TIMEOUT, assert_eventually};
+use super::setup::{EXCHANGE, Issuer, call, echo, number, service, serving, subject};
+use crate::harness::{MockResponse, RecordedRequest, Request, Sidekey, TIMEOUT, assert_eventually};
+use crate::suite::trust::callers::setup::sha256;
 
 #[tokio::test]
 async fn refused_caller_gets_401_and_cannot_flood_the_endpoint() {
@@ -100,4 +101,48 @@ async fn token_requests_at_the_same_time_are_limited() {
     let refused: Vec<_> = responses.iter().filter(|response| response.status == 503).collect();
     assert_eq!((served, refused.len()), (34, 16));
     assert!(refused.iter().all(|response| response.header("retry-after") == Some("1")));
+}
+
+/// One of two known callers sends one token after another that is its own invention.
+#[tokio::test]
+async fn flood_of_one_caller_leaves_token_requests_to_another() {
+    let (upstream, issuer) = (echo().await, Issuer::start().await);
+    let service =
+        service(&upstream, &issuer, &format!("{EXCHANGE}, caller_tokens: {{ max_requests: 2 }}"), "");
+    let config = format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\ncallers:\n  evil: {{ bearer: {{ sha256: {} }} }}\n\
+         \x20 good: {{ bearer: {{ sha256: {} }} }}\n\
+         roles: {{ all: {{ callers: [evil, good], services: [api] }} }}\nservices:\n  {service}\n",
+        sha256("CANARY-evil-0123456789abcdefghij"),
+        sha256("CANARY-good-0123456789abcdefghij"),
+    );
+    let sidekey = Sidekey::configured(&config).start().await;
+    let call = async |key: &str, token: &str| {
+        let request = Request::get(sidekey.url("/api/x"))
+            .header("Proxy-Authorization", &format!("Bearer CANARY-{key}-0123456789abcdefghij"));
+        request.header("Authorization", &format!("Bearer {token}")).send().await
+    };
+    let gate = issuer.hold();
+    let junk: Vec<_> = (0..80).map(|number| format!("junk-{number}")).collect();
+    let flood = join_all(junk.iter().map(|token| call("evil", token)));
+    let meanwhile = async {
+        // More of them than may wait.
+        let overloaded = [("service", "api"), ("reason", "overloaded")];
+        assert_eventually(TIMEOUT, "the places of the flood are taken", async || {
+            sidekey.metric("sidekey_request_errors_total", &overloaded).await.is_some_and(|count| count > 0.0)
+        })
+        .await;
+        let good = call("good", "alice");
+        let asked = async {
+            let is_of_good = |request: &RecordedRequest| subject(request) == "alice";
+            assert_eventually(TIMEOUT, "a token is requested for the other caller", async || {
+                issuer.server.requests().iter().any(is_of_good)
+            })
+            .await;
+            gate.open();
+        };
+        tokio::join!(good, asked).0
+    };
+    let (_, good) = tokio::join!(flood, meanwhile);
+    number(&good, "alice");
 }
