@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 use similar::{ChangeTag, TextDiff};
 
+use crate::config::edit::lines_of_values;
+
 /// The lines that differ, each with its number and a sign. Lines that hold a secret in plain text are not shown.
 pub(super) fn changed_lines(old: &str, new: &str, hidden: &Hidden) -> String {
     let diff = TextDiff::from_lines(old, new);
@@ -35,7 +37,8 @@ pub struct Hidden {
 }
 
 impl Hidden {
-    /// The lines of a text that belong to the entries on these lines: also those that are indented deeper below them.
+    /// The lines of a text that belong to the entries on these lines: those of the whole values, and those that are indented deeper below
+    /// them.
     pub fn lines(text: &str, entries: impl Iterator<Item = usize>) -> HashSet<usize> {
         let lines: Vec<_> = text.lines().collect();
         let indent = |line: &str| line.len() - line.trim_start().len();
@@ -47,7 +50,7 @@ impl Hidden {
                 below.take_while(|line| line.trim().is_empty() || indent(line) > indent(entry)).count();
             hidden.extend(first..=first + below);
         }
-        hidden
+        if hidden.is_empty() { hidden } else { lines_of_values(text, &hidden) }
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Edited {
     pub(super) preset: Option<&'static Preset>,
     /// The path to test with; `None` if the API of the preset has none that needs no resource.
     pub(super) test_path: Option<String>,
+    /// The numbers of the lines that were not shown, if there are no other changes.
+    pub(super) restored: Vec<usize>,
 }
 
 /// The text of a file after an operation on a service. `folder` is the managed folder, if the file is one of it.
@@ -35,6 +37,7 @@ pub(super) fn edited(
     folder: Option<&ManagedFolder>,
 ) -> Result<Edited, Rejection> {
     let of_edit = |error| Rejection::from(file.edit_error(error));
+    let mut restored = Vec::new();
     let (text, typed, test_path, preset) = match operation {
         Operation::Add { preset, answers, secrets, lines } => {
             let (places, typed) = places(name, secrets, folder)?;
@@ -52,10 +55,14 @@ pub(super) fn edited(
         }
         Operation::Edit { lines, secrets } => {
             let (places, typed) = places(name, secrets, folder)?;
-            let mut text = match lines {
-                None => file.text().to_owned(),
+            let (mut text, numbers) = match lines {
+                None => (file.text().to_owned(), Vec::new()),
                 Some(lines) => with_lines(name, file, &lines)?,
             };
+            // Another place of a secret changes lines.
+            if places.is_empty() {
+                restored = numbers;
+            }
             for (key, place) in places {
                 let path: Vec<_> = key.split('.').collect();
                 let services = ServicesText::parse(&text).map_err(of_edit)?;
@@ -71,7 +78,7 @@ pub(super) fn edited(
             (switched(file.text(), name, false).map_err(of_edit)?, Vec::new(), root(), None)
         }
     };
-    Ok(Edited { text, typed, preset, test_path })
+    Ok(Edited { text, typed, preset, test_path, restored })
 }
 
 /// The path that a service without a preset is tested with.
@@ -80,18 +87,29 @@ fn root() -> Option<String> {
     Some("/".into())
 }
 
-fn with_lines(name: &str, file: &ServicesFile, lines: &str) -> Result<String, Rejection> {
+/// The text of a file with other lines for a service, and the numbers of those that were not shown.
+fn with_lines(name: &str, file: &ServicesFile, lines: &str) -> Result<(String, Vec<usize>), Rejection> {
     let config = file.configuration_without_secrets();
     let shown = Shown::new(file, file.text(), config.as_ref());
-    let restored = Zeroizing::new(shown.restored(name, lines).map_err(|error| file.edit_error(error))?);
-    file.services()?.replace_lines(name, &restored).map_err(in_lines)
+    let restored = shown.restored(name, lines).map_err(|error| file.edit_error(error))?;
+    let changed = file.services()?.replace_lines(name, &restored.text).map_err(in_lines)?;
+    if !shown.keeps(&restored, &changed) {
+        return Err(moved());
+    }
+    Ok((changed, restored.numbers.into_iter().map(|(_, new)| new).collect()))
+}
+
+/// A line that is not shown stands elsewhere, or means something else.
+pub(super) fn moved() -> Rejection {
+    let message = "a comment that stands for a secret must stay where it is, with the same keys around it; or type the secret again";
+    Rejection::in_field("lines", message)
 }
 
 /// What is wrong with the lines of a service.
 fn in_lines(error: EditError) -> Rejection {
     let message = match error {
         EditError::NotYaml => {
-            "this is not valid YAML; each key stands in a line of its own, `key: value`".into()
+            "this is not valid YAML (each key stands in a line of its own, `key: value`), or too large with its aliases replaced".into()
         }
         EditError::NoService(name) => format!("the lines begin with `{name}:`; a service keeps its name"),
         other => other.to_string(),

@@ -11,7 +11,7 @@ use super::definition;
 use super::definition::Definition;
 use super::diff::{Hidden, changed_lines};
 use super::draft::{Draft, Typed};
-use super::edited::{Edited, edited};
+use super::edited::{Edited, edited, moved};
 use super::error::ManageError;
 use super::folder::ManagedFolder;
 use super::operation::Operation;
@@ -75,7 +75,7 @@ impl Manager {
         let folder = folder.filter(|folder| if is_new { !file.exists() } else { folder.has(&file.path) });
         let is_tested =
             matches!(operation, Operation::Add { .. } | Operation::Edit { .. } | Operation::Enable);
-        let Edited { text, typed, preset, test_path } = edited(name, operation, &file, folder)?;
+        let Edited { text, typed, preset, test_path, restored } = edited(name, operation, &file, folder)?;
         if let Some(folder) = folder {
             self.ensure_allowed(name, &file, &text, folder, preset)?;
         }
@@ -93,18 +93,20 @@ impl Manager {
             ensure_no_other_files(&config.files, folder, &before)?;
         }
         let new = Shown::new(&file, &text, Some(&config));
+        if !restored.iter().all(|line| new.hides(*line)) {
+            return Err(moved());
+        }
         // A preset puts no secret into the text.
         let lines = if is_of_preset {
             ServicesText::parse(&text).and_then(|services| services.lines(name).map(str::to_owned))
         } else {
             new.lines(name)
         };
-        let hidden = if is_of_preset {
-            Hidden::default()
-        } else {
-            let old = Shown::new(&file, file.text(), file.configuration_without_secrets().as_ref());
-            Hidden { old: old.hidden(), new: new.hidden() }
-        };
+        let own = if is_of_preset { new.numbers(name) } else { 0..0 };
+        let old = Shown::new(&file, file.text(), file.configuration_without_secrets().as_ref());
+        let is_of_others = |line: &usize| !own.contains(line);
+        let hidden =
+            Hidden { old: old.hidden(), new: new.hidden().into_iter().filter(is_of_others).collect() };
         Ok(Draft {
             service: name.to_owned(),
             changed_lines: changed_lines(file.text(), &text, &hidden),

@@ -106,6 +106,78 @@ async fn plain_secrets_are_not_shown_and_stay() {
     setup.assert_nothing_leaked().await;
 }
 
+/// Whatever form YAML gives a value, none of its lines is shown.
+#[tokio::test]
+async fn every_line_of_a_plain_secret_is_hidden() {
+    let auth = [
+        "{ type: bearer,\n      token:\n      CANARY-a }",
+        "{ type: bearer, token: \"CANARY-a\\\n    CANARY-b\" }",
+        "\n      type: bearer\n      token: \"CANARY-a\\\n       CANARY-b\"",
+        "\n      type: bearer\n      ? token\n      : CANARY-a",
+        "\n      type: bearer\n      token:\n        CANARY-a",
+        "\n      type: bearer\n      token: >-\n        CANARY-a",
+        "\n    - type: bearer\n      token:\n       CANARY-a",
+    ];
+    let setup = Setup::with(", manage: services.d", "", &[], |dir| {
+        for (number, auth) in auth.iter().enumerate() {
+            let text =
+                format!("services:\n  s{number}:\n    upstream: http://127.0.0.1:1\n    auth: {auth}\n");
+            fs::write(dir.join(format!("services.d/s{number}.yaml")), text).unwrap();
+        }
+        let text = "services:\n  alias:\n    upstream: http://127.0.0.1:1\n    labels: { a: &x CANARY-a }\n\
+                    \x20   auth: { type: bearer, token: *x }\n";
+        fs::write(dir.join("services.d/alias.yaml"), text).unwrap();
+    })
+    .await;
+    let names = (0..auth.len()).map(|number| format!("s{number}")).chain(["alias".into()]);
+    for name in names {
+        // `asked` checks what is answered.
+        let definition = setup.asked("POST", &format!("/services/{name}/definition"), &json!({})).await;
+        let lines = definition["lines"].as_str().unwrap();
+        assert!(lines.contains("has a secret in plain text"), "{name}: {lines}");
+        setup.asked("POST", &format!("/services/{name}/remove"), &json!({})).await;
+        let body = json!({ "lines": lines, "test": false, "dry_run": false });
+        let unchanged = setup.asked("PUT", &format!("/services/{name}"), &body).await;
+        assert_eq!((&unchanged["ok"], &unchanged["written"]), (&json!(true), &json!(false)), "{unchanged}");
+    }
+    assert!(!setup.sidekey.log().contains("CANARY"));
+}
+
+/// A comment that stands for a hidden line is that line where it stood, and nowhere else.
+#[tokio::test]
+async fn hidden_line_comes_back_in_its_place_only() {
+    let setup = Setup::with(", manage: services.d", "", &[], |dir| {
+        let text = "services:\n  plain:\n    upstream: http://127.0.0.1:1\n    auth: { type: bearer, token: CANARY-a }\n";
+        fs::write(dir.join("services.d/plain.yaml"), text).unwrap();
+    })
+    .await;
+    for name in ["main", "plain"] {
+        let definition = setup.asked("POST", &format!("/services/{name}/definition"), &json!({})).await;
+        let lines = definition["lines"].as_str().unwrap();
+        let marker = lines.lines().find(|line| line.contains("in plain text")).unwrap();
+        let head = format!("  {name}:\n    upstream: http://127.0.0.1:1\n");
+        let auth = "    auth: { type: bearer, token: '0123456789' }\n";
+        for place in [
+            format!("    labels: {{ a: \"\n{marker}\n    \" }}\n"),
+            format!("    labels: {{ \"\n{marker}\n    \": a }}\n"),
+            format!("    \"\n{marker}\n    \": a\n"),
+            format!("    ? \"\n{marker}\n    \"\n    : a\n"),
+            format!("    hosts: [\"\n{marker}\n    \"]\n"),
+            format!("    labels:\n      a: >1\n{marker}\n"),
+            format!("    labels:\n{marker}\n"),
+        ] {
+            for dry_run in [true, false] {
+                let body =
+                    json!({ "lines": format!("{head}{place}{auth}"), "test": false, "dry_run": dry_run });
+                let tried = setup.asked("PUT", &format!("/services/{name}"), &body).await;
+                assert_eq!((&tried["ok"], &tried["written"]), (&json!(false), &json!(false)), "{tried}");
+                assert_eq!(tried["errors"][0]["field"], "lines", "{place}: {tried}");
+            }
+        }
+    }
+    setup.assert_nothing_leaked().await;
+}
+
 /// A file that has more than the service is not removed with it.
 #[tokio::test]
 async fn file_of_several_services_loses_one() {

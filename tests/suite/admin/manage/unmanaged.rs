@@ -1,5 +1,7 @@
 //! Services that stand elsewhere than in the managed folder: text to commit, and nothing else.
 
+use std::fs;
+
 use serde_json::json;
 
 use super::setup::{OF_MAIN, Setup, with};
@@ -49,4 +51,27 @@ async fn service_of_the_main_file_is_not_tested_and_not_written() {
     }
     assert_eq!(std::fs::read_to_string(setup.sidekey.dir().join("sidekey.yaml")).unwrap(), main);
     assert_eq!(setup.upstream.request_count(), 0);
+}
+
+/// A line of another service is written again, if it has no line end, or if the new one stands in the same line.
+#[tokio::test]
+async fn lines_of_others_that_an_addition_changes_are_hidden() {
+    let setup = Setup::with("", "", &[], |_| ()).await;
+    let main = setup.sidekey.dir().join("sidekey.yaml");
+    let text = fs::read_to_string(&main).unwrap();
+    let (head, services) = text.split_once("services:\n").unwrap();
+    let url = setup.upstream.url();
+    for services in [
+        services.trim_end().to_owned(),
+        format!("  main: {{ upstream: '{url}', auth: {{ type: bearer, token: {OF_MAIN} }} }}"),
+        format!("  {{ main: {{ upstream: '{url}', auth: {{ type: bearer, token: {OF_MAIN} }} }} }}\n"),
+    ] {
+        fs::write(&main, format!("{head}services:\n{services}")).unwrap();
+        let body = json!({
+            "name": "api", "preset": "bearer", "answers": { "upstream": url }, "secrets": { "token": { "file": "/run/secrets/api" } },
+        });
+        let tried = setup.asked("POST", "/services", &body).await;
+        assert_eq!(tried["ok"], true, "{tried}");
+        assert!(tried["diff"].as_str().unwrap().contains("(a secret in plain text)"), "{tried}");
+    }
 }
