@@ -4,6 +4,7 @@ use serde_yaml::Value;
 
 use super::spans::{Shape, SpanEntry, SpanNode};
 use super::{emit, meaning, spans};
+use crate::config::reader::document;
 
 /// The text of a services file.
 pub struct ServicesText<'t> {
@@ -15,8 +16,8 @@ pub struct ServicesText<'t> {
 /// Why a change is not made. No text has a value of the file.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// The text is no YAML mapping.
-    #[error("it is not a YAML mapping")]
+    /// The text is no YAML mapping, or larger than a configuration may be once its aliases are replaced.
+    #[error("it is not a YAML mapping, or too large with its aliases replaced")]
     NotYaml,
     /// The service to insert is there.
     #[error("it has a service `{0}` already")]
@@ -39,7 +40,7 @@ const SERVICES: &str = "services";
 impl<'t> ServicesText<'t> {
     /// Reads a text. An empty one has no service yet.
     pub fn parse(text: &'t str) -> Result<Self, EditError> {
-        let value: Value = serde_yaml::from_str(text).map_err(|_| EditError::NotYaml)?;
+        let value = read(text)?;
         let is_empty = value.is_null() && spans::scan(text).is_none_or(|root| root.range.is_empty());
         if is_empty || value.is_mapping() { Ok(Self { text, value }) } else { Err(EditError::NotYaml) }
     }
@@ -117,7 +118,7 @@ impl<'t> ServicesText<'t> {
     pub fn replace_lines(&self, name: &str, lines: &str) -> Result<String, EditError> {
         let range = self.range_of(name).ok_or(EditError::NotEditable)?;
         let changed = self.spliced(range, &ended(lines));
-        let value: Value = serde_yaml::from_str(&changed).map_err(|_| EditError::NotYaml)?;
+        let value = read(&changed)?;
         let service =
             meaning::get(&value, &[SERVICES, name]).ok_or_else(|| EditError::NoService(name.to_owned()))?;
         let mut expected = self.value.clone();
@@ -334,6 +335,14 @@ fn nested(path: &[&str], value: &Value) -> Value {
 fn ended(text: &str) -> String {
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     format!("{text}{end}")
+}
+
+/// What a text means. Its aliases are replaced, so that it must be within the limits of a configuration.
+fn read(text: &str) -> Result<Value, EditError> {
+    if !document::is_within_limits(text) {
+        return Err(EditError::NotYaml);
+    }
+    serde_yaml::from_str(text).map_err(|_| EditError::NotYaml)
 }
 
 /// The result of a change, if it means what it must.

@@ -10,7 +10,7 @@ use super::error::{ConfigError, Diagnostic};
 use super::location;
 use super::location::{Children, FileId, Located, Location, MAX_DEPTH};
 use super::tree;
-use super::tree::{Kind, LimitExceeded, MAX_NODES, Node};
+use super::tree::{Kind, LimitExceeded, MAX_NODES, MAX_TEXT, Node};
 use crate::secret::{FileError, read_file as read_bytes, read_to_end};
 
 /// Largest configuration file, in bytes.
@@ -95,6 +95,17 @@ fn read(text: &str, file: FileId) -> Result<Node, Vec<LocatedError>> {
     }
 }
 
+/// Whether a text is as large as a configuration may be, also after its aliases are expanded. Nothing else of it is checked.
+pub(crate) fn is_within_limits(text: &str) -> bool {
+    let is_parsable = || brackets(text) <= MAX_UNCHECKED_BRACKETS || location::scan(text).broken.is_none();
+    let is_small = || match tree::build(text) {
+        Ok(_) => true,
+        // What comes after an error that is not about a limit is not known; an empty text has nothing.
+        Err((error, limit)) => limit.is_none() && error.to_string().starts_with("EOF while parsing"),
+    };
+    text.len() <= MAX_BYTES && is_parsable() && is_small()
+}
+
 fn at(location: Location, message: impl Into<String>) -> LocatedError {
     (location, message.into())
 }
@@ -146,6 +157,12 @@ fn describe(error: &serde_yaml::Error, limit: Option<LimitExceeded>, text: &str)
     let message = match limit {
         Some(LimitExceeded::Nodes) => {
             return at(location, format!("more than {MAX_NODES} values after aliases are expanded"));
+        }
+        Some(LimitExceeded::Text) => {
+            return at(
+                location,
+                format!("more than {} MiB of text after aliases are expanded", MAX_TEXT >> 20),
+            );
         }
         Some(LimitExceeded::Depth) => return too_deep(location),
         None if full.starts_with("recursion limit") => return too_deep(location),
@@ -209,6 +226,14 @@ mod tests {
     fn document_size_and_depth_are_limited() {
         let wide = format!("a: &a [{}]\nb: [{}]\n", "x,".repeat(40_000), "*a,".repeat(40_000));
         assert!(message(&wide).starts_with("more than 50000 values"));
+        let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a,".repeat(100));
+        assert!(message(&long).starts_with("more than 4 MiB of text"));
+        let key = format!("a: &a {{ {}: 1 }}\nb: [{}]\n", "x".repeat(1000), "*a,".repeat(5000));
+        assert!(message(&key).starts_with("more than 4 MiB of text"));
+        for text in [&wide, &long, &key, &"[".repeat(2000), "a: &a [*a]", "a: !b c", "a: ["] {
+            assert!(!is_within_limits(text), "{text:.20}");
+        }
+        assert!(is_within_limits("") && is_within_limits("a: &a [b]\nc: *a\n"));
         assert!(message("a: &a [*a]\n").starts_with("nested deeper"));
         assert!(message(&"[".repeat(1_000_000)).contains("nested deeper"));
         assert!(message(&"- ".repeat(500_000)).starts_with("nested deeper"));

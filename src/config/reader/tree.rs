@@ -15,6 +15,8 @@ use super::location::{FileId, Location, MAX_DEPTH};
 
 /// Largest number of nodes, after aliases are expanded. A thousand services with all keys have fewer.
 pub(crate) const MAX_NODES: usize = 50_000;
+/// Largest size of all text, after aliases are expanded, in bytes: more than a file without aliases can have.
+pub(crate) const MAX_TEXT: usize = 4 * 1024 * 1024;
 
 /// A node of the file. No `Debug`: any text may be a secret.
 #[derive(Clone)]
@@ -47,7 +49,7 @@ pub(crate) enum Kind {
 
 /// Parses the tree; the error comes with the limit that was exceeded, if it was one.
 pub(crate) fn build(text: &str) -> Result<Node, (serde_yaml::Error, Option<LimitExceeded>)> {
-    let limits = Limits { nodes: Cell::new(0), exceeded: Cell::new(None) };
+    let limits = Limits { nodes: Cell::new(0), text: Cell::new(0), exceeded: Cell::new(None) };
     let seed = Builder { limits: &limits, depth: 0 };
     seed.deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| (error, limits.exceeded.get()))
 }
@@ -56,11 +58,13 @@ pub(crate) fn build(text: &str) -> Result<Node, (serde_yaml::Error, Option<Limit
 #[derive(Clone, Copy)]
 pub(crate) enum LimitExceeded {
     Nodes,
+    Text,
     Depth,
 }
 
 struct Limits {
     nodes: Cell<usize>,
+    text: Cell<usize>,
     exceeded: Cell<Option<LimitExceeded>>,
 }
 
@@ -83,12 +87,24 @@ impl Builder<'_> {
         Ok(Self { depth: self.depth + 1, ..self })
     }
 
+    fn count_text<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        let bytes = self.limits.text.get() + text.len();
+        if bytes > MAX_TEXT {
+            return Err(self.exceeded(LimitExceeded::Text));
+        }
+        self.limits.text.set(bytes);
+        Ok(())
+    }
+
     fn node<E: serde::de::Error>(self, kind: Kind) -> Result<Node, E> {
         let nodes = self.limits.nodes.get() + 1;
         if nodes > MAX_NODES {
             return Err(self.exceeded(LimitExceeded::Nodes));
         }
         self.limits.nodes.set(nodes);
+        if let Kind::Text { value, .. } = &kind {
+            self.count_text(value)?;
+        }
         Ok(Node { kind, location: Location::start(FileId::MAIN), path: None })
     }
 }
@@ -162,6 +178,7 @@ impl<'de> Visitor<'de> for Builder<'_> {
         let mut entries = Vec::new();
         // Every key is text: a service may have the name `404`.
         while let Some(key) = access.next_key::<String>()? {
+            inner.count_text(&key)?;
             entries.push((key, access.next_value_seed(inner)?));
         }
         self.node(Kind::Map(entries))

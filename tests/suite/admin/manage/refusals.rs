@@ -139,6 +139,30 @@ async fn lines_give_the_page_no_more_than_a_service() {
 }
 
 #[tokio::test]
+async fn lines_of_aliases_of_aliases_are_refused() {
+    let setup = Setup::new("", &["CANARY-a"]).await;
+    setup.add("api", "CANARY-a").await;
+    let definition = setup.asked("POST", "/services/api/definition", &json!({})).await;
+    let lines = definition["lines"].as_str().unwrap();
+    for labels in [
+        format!("{{ a: &a [{}], b: [{}] }}", "x,".repeat(1000), "*a,".repeat(1000)),
+        format!(
+            "{{ a: &a {}, b: &b [{}], c: [{}] }}",
+            "x".repeat(8000),
+            "*a,".repeat(200),
+            "*b,".repeat(200)
+        ),
+        "[".repeat(8000),
+    ] {
+        let changed = format!("{lines}    labels: {labels}\n");
+        let tried = setup.asked("PUT", "/services/api", &json!({ "lines": changed, "dry_run": false })).await;
+        assert_eq!(tried["written"], false);
+        assert_eq!(tried["errors"][0]["field"], "lines", "{tried}");
+    }
+    assert!(setup.text("api.yaml").ends_with(lines));
+}
+
+#[tokio::test]
 async fn links_are_not_followed_and_nothing_is_overwritten() {
     let setup = Setup::with(", manage: services.d", "", &["CANARY-a"], |dir| {
         let service = "services:\n  linked: { upstream: 'http://127.0.0.1:1', auth: { type: bearer, token: { env: PATH } } }\n";
