@@ -63,6 +63,10 @@ impl<'f> Policy<'f> {
             Reference::Variable(_) => {
                 "only a variable of the environment that a service uses already can be chosen here; use `sidekey add`".into()
             }
+            Reference::Interpolated(..) => {
+                "only a variable of the environment that a service has at the same key can be written into a value here; use `sidekey edit`"
+                    .into()
+            }
             Reference::Command(_) => {
                 "a command cannot be written here, because the process would run it; use `sidekey add` or `sidekey edit`".into()
             }

@@ -12,8 +12,10 @@ use crate::credential::is_of_platform;
 pub(super) enum Reference {
     /// A file, by its path.
     File(String),
-    /// A variable of the environment.
+    /// A variable of the environment that has a secret.
     Variable(String),
+    /// A variable that is written into a value, and the key of that: at another key the value may be shown.
+    Interpolated(String, String),
     /// A command, as text.
     Command(String),
     /// A secret in a store, as text.
@@ -44,13 +46,20 @@ pub(super) fn of_service(service: &Value) -> Vec<Found> {
 /// Every file, variable and secret in a store that the services and shared credentials of a file refer to.
 pub(super) fn of_file(root: &Value) -> BTreeSet<Reference> {
     let mut found = Vec::new();
-    for section in ["services", "credentials", "defaults"] {
-        if let Some(value) = root.get(section) {
-            collect(section, value, &mut found);
-        }
+    // Keys are named as in a service.
+    for (section, key) in [("services", ""), ("credentials", "auth")] {
+        let entries = root.get(section).and_then(Value::as_mapping);
+        entries
+            .into_iter()
+            .flat_map(|entries| entries.values())
+            .for_each(|value| collect(key, value, &mut found));
+    }
+    if let Some(defaults) = root.get("defaults") {
+        collect("", defaults, &mut found);
     }
     let is_kept = |reference: &Reference| {
-        matches!(reference, Reference::File(_) | Reference::Variable(_) | Reference::Stored(_))
+        use Reference::{File, Interpolated, Stored, Variable};
+        matches!(reference, File(_) | Variable(_) | Interpolated(..) | Stored(_))
     };
     found.into_iter().map(|(_, reference)| reference).filter(is_kept).collect()
 }
@@ -68,14 +77,14 @@ fn collect(path: &str, value: &Value, found: &mut Vec<Found>) {
                 let reference = |reference| (path.to_owned(), reference);
                 match key {
                     "exec" => found.push(reference(Reference::Command(text_of(value)))),
-                    "type" if value.as_str().is_some_and(is_of_platform) => {
+                    "type" if value.as_str().is_some_and(may_be_of_platform) => {
                         found.push(reference(Reference::Platform(text_of(mapping))));
                     }
                     _ if STORED.contains(&key) => found.push(reference(Reference::Stored(text_of(value)))),
                     "from" => found.push(reference(Reference::Elsewhere(text_of(mapping)))),
                     "env" => found.extend(texts(value).map(Reference::Variable).map(reference)),
                     "file" => found.extend(texts(value).map(Reference::File).map(reference)),
-                    _ if key.ends_with("_file") => {
+                    _ if is_of_file(key) => {
                         found.extend(texts(value).map(Reference::File).map(|file| (below.clone(), file)));
                     }
                     _ => {}
@@ -86,6 +95,16 @@ fn collect(path: &str, value: &Value, found: &mut Vec<Found>) {
         }
         _ => {}
     }
+}
+
+/// Whether a key has the path of a file, or several.
+fn is_of_file(key: &str) -> bool {
+    key.ends_with("_file") || key == "assertion_certificate"
+}
+
+/// Whether a kind is, or may be once its variables are replaced, what this machine or its platform has.
+fn may_be_of_platform(kind: &str) -> bool {
+    is_of_platform(kind) || kind.replace("$${", "").contains("${")
 }
 
 /// The texts in a value.
@@ -102,7 +121,7 @@ fn variables(path: &str, text: &str, found: &mut Vec<Found>) {
     let without_escapes = text.replace("$${", "");
     for after in without_escapes.split("${").skip(1) {
         let name = after.split(['}', ':']).next().unwrap_or_default();
-        found.push((path.to_owned(), Reference::Variable(name.to_owned())));
+        found.push((path.to_owned(), Reference::Interpolated(path.to_owned(), name.to_owned())));
     }
 }
 
@@ -131,26 +150,33 @@ auth:
   subject_token: { from: caller }
   inner: { type: kubernetes }
   other: { type: bearer }
+  variable: { type: '${KIND:-kubernetes}' }
+  assertion_certificate: /c
   '${KEY}': 1
 ";
         let found = of_service(&serde_yaml::from_str(service).unwrap());
         let file = |path: &str| Reference::File(path.to_owned());
-        let variable = |name: &str| Reference::Variable(name.to_owned());
+        let within =
+            |key: &str, name: &str| (key.to_owned(), Reference::Interpolated(key.into(), name.into()));
+        let at = |key: &str, reference: Reference| (key.to_owned(), reference);
         let expected = [
-            ("upstream", variable("HOST")),
-            ("tls.ca_file", file("/ca")),
-            ("tls.ca_file", file("/cb")),
-            ("headers.set.x", variable("X")),
-            ("auth.<<.token", file("/t")),
-            ("auth.previous", Reference::Command("- cat\n- /x\n".into())),
-            ("auth.secret", Reference::Stored("path: secret/crm\nfield: token\n".into())),
-            ("auth.name", variable("NAME")),
-            ("auth.subject_token", Reference::Elsewhere("from: caller\n".into())),
-            ("auth.inner", Reference::Platform("type: kubernetes\n".into())),
-            ("auth.${KEY}", variable("KEY")),
-            ("listen", Reference::Listen("127.0.0.1:1\n".into())),
+            within("upstream", "HOST"),
+            at("tls.ca_file", file("/ca")),
+            at("tls.ca_file", file("/cb")),
+            within("headers.set.x", "X"),
+            at("auth.<<.token", file("/t")),
+            at("auth.previous", Reference::Command("- cat\n- /x\n".into())),
+            at("auth.secret", Reference::Stored("path: secret/crm\nfield: token\n".into())),
+            at("auth.name", Reference::Variable("NAME".into())),
+            at("auth.subject_token", Reference::Elsewhere("from: caller\n".into())),
+            at("auth.inner", Reference::Platform("type: kubernetes\n".into())),
+            at("auth.variable", Reference::Platform("type: ${KIND:-kubernetes}\n".into())),
+            within("auth.variable.type", "KIND"),
+            at("auth.assertion_certificate", file("/c")),
+            within("auth.${KEY}", "KEY"),
+            at("listen", Reference::Listen("127.0.0.1:1\n".into())),
         ];
-        assert_eq!(found, expected.map(|(path, reference)| (path.to_owned(), reference)));
+        assert_eq!(found, expected);
     }
 
     #[test]
@@ -158,10 +184,57 @@ auth:
         let text = "
 admin: { token: { file: /admin } }
 state: { key: { env: STATE } }
-credentials: { a: { token: { env: A } } }
+credentials: { a: { token: { env: A }, prefix: '${P}' } }
+defaults: { upstream: '${U}' }
 services: { b: { listen: '127.0.0.1:1', auth: { token: { file: /b }, c: { exec: [x] } } } }
 ";
         let found = of_file(&serde_yaml::from_str(text).unwrap());
-        assert_eq!(found, BTreeSet::from([Reference::File("/b".into()), Reference::Variable("A".into())]));
+        let expected = [
+            Reference::File("/b".into()),
+            Reference::Variable("A".into()),
+            Reference::Interpolated("auth.prefix".into(), "P".into()),
+            Reference::Interpolated("upstream".into(), "U".into()),
+        ];
+        assert_eq!(found, BTreeSet::from(expected));
+    }
+
+    /// Collects the keys of a schema whose values are paths of files, as their descriptions say.
+    fn file_keys(schema: &serde_json::Value, found: &mut BTreeSet<String>) {
+        const OF_FILES: [&str; 7] = [
+            "PEM file",
+            "Path of",
+            "File ",
+            "The file",
+            "The key file",
+            "Key file",
+            "With `from: profile`: the file",
+        ];
+        let properties = schema.get("properties").and_then(serde_json::Value::as_object);
+        for (key, schema) in properties.into_iter().flatten() {
+            let description =
+                schema.get("description").and_then(serde_json::Value::as_str).unwrap_or_default();
+            if OF_FILES.iter().any(|start| description.starts_with(start)) {
+                found.insert(key.clone());
+            }
+        }
+        match schema {
+            serde_json::Value::Object(members) => {
+                members.values().for_each(|member| file_keys(member, found));
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|item| file_keys(item, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn key_of_every_file_is_known() {
+        let mut keys = BTreeSet::new();
+        file_keys(&crate::config::schema(crate::credential::READERS)["$defs"], &mut keys);
+        assert!(keys.len() >= 8, "{keys:?}");
+        // Of a store, which is a reference as a whole.
+        keys.remove("path");
+        for key in keys {
+            assert!(key == "file" || is_of_file(&key), "{key}");
+        }
     }
 }

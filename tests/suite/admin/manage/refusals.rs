@@ -138,6 +138,68 @@ async fn lines_give_the_page_no_more_than_a_service() {
     assert!(setup.text("api.yaml").ends_with(lines));
 }
 
+/// What is a secret at one key would be shown at another: in a label, in the URL of the upstream.
+#[tokio::test]
+async fn variable_with_a_secret_is_not_written_elsewhere() {
+    let setup = Setup::with(", manage: services.d", "", &[], |dir| {
+        let text = "services:\n  one:\n    upstream: http://127.0.0.1:1\n    auth: { type: bearer, token: { env: TMPDIR } }\n\
+                    \x20 two:\n    upstream: http://127.0.0.1:1\n    auth: { type: bearer, token: '${TMPDIR}' }\n";
+        fs::write(dir.join("services.d/team.yaml"), text).unwrap();
+    })
+    .await;
+    for (upstream, more, is_allowed) in [
+        ("http://127.0.0.1:1", "{ type: bearer, token: '${TMPDIR}' }", true),
+        ("http://127.0.0.1:1", "{ type: bearer, token: { env: TMPDIR } }", true),
+        ("http://127.0.0.1:1/${TMPDIR}", "{ type: bearer, token: { env: TMPDIR } }", false),
+        (
+            "http://127.0.0.1:1",
+            "{ type: bearer, token: { env: TMPDIR } }\n    labels: { a: '${TMPDIR}' }",
+            false,
+        ),
+        ("http://127.0.0.1:1", "{ type: api_key, name: '${TMPDIR}', value: { env: TMPDIR } }", false),
+    ] {
+        let lines = format!("  one:\n    upstream: {upstream}\n    auth: {more}\n");
+        let body = json!({ "lines": lines, "test": false, "dry_run": true });
+        let tried = setup.asked("PUT", "/services/one", &body).await;
+        assert_eq!(tried["ok"], is_allowed, "{upstream} {more}: {tried}");
+        let errors = tried["errors"].to_string();
+        assert!(is_allowed || errors.contains("only a variable"), "{upstream} {more}: {errors}");
+    }
+}
+
+/// A kind in a variable is not known before the configuration is read, and a certificate is a file like any other.
+#[tokio::test]
+async fn kind_in_a_variable_and_file_of_a_certificate_are_refused() {
+    let setup = Setup::with(", manage: services.d", "", &["CANARY-a"], |dir| {
+        let text = "services:\n  team:\n    upstream: ${SIDEKEY_TEST_UNSET:-http://127.0.0.1:1}\n\
+                    \x20   auth: { type: bearer, token: CANARY-a }\n";
+        fs::write(dir.join("services.d/team.yaml"), text).unwrap();
+    })
+    .await;
+    let oauth2 = "type: oauth2, grant_type: client_credentials, token_url: 'http://127.0.0.1:1', client_id: a, \
+                  auth_method: private_key_jwt, private_key: '0123456789'";
+    for (auth, expected) in [
+        (
+            "{ type: '${SIDEKEY_TEST_UNSET:-kubernetes}' }".to_owned(),
+            "a credential of this kind cannot be written",
+        ),
+        (
+            "{ type: '${SIDEKEY_TEST_UNSET:-gcp_metadata}' }".to_owned(),
+            "a credential of this kind cannot be written",
+        ),
+        (format!("{{ {oauth2}, assertion_certificate: /etc/hostname }}"), "only a file in"),
+    ] {
+        let lines = format!("  team:\n    upstream: {}\n    auth: {auth}\n", setup.upstream.url());
+        let tried = setup.asked("PUT", "/services/team", &json!({ "lines": lines, "dry_run": false })).await;
+        assert_eq!(tried["written"], false, "{auth}");
+        let errors = tried["errors"].to_string();
+        assert!(errors.contains(expected), "{auth}: {errors}");
+        // An error of the configuration would name its file.
+        assert!(tried["errors"].as_array().unwrap().iter().all(|error| error["file"].is_null()), "{errors}");
+    }
+    assert_eq!(setup.upstream.request_count(), 0);
+}
+
 #[tokio::test]
 async fn lines_of_aliases_of_aliases_are_refused() {
     let setup = Setup::new("", &["CANARY-a"]).await;
