@@ -23,6 +23,10 @@ helm.sh/chart: {{ $root.Chart.Name }}-{{ $root.Chart.Version | replace "+" "_" }
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
+{{- define "sidekey.webhook.configuration" -}}
+{{ .Values.webhook.configurationName | default (printf "%s-webhook" (include "sidekey.fullname" .)) }}
+{{- end }}
+
 {{- define "sidekey.gateway.tlsSecret" -}}
 {{ .Values.gateway.tls.secretName | default (printf "%s-gateway-tls" (include "sidekey.fullname" .)) }}
 {{- end }}

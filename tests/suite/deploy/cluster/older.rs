@@ -12,20 +12,19 @@ use crate::suite::deploy::image::succeed;
 use crate::suite::deploy::kubernetes::rendered::{chart, kubernetes};
 
 /// Texts of the chart, each with the one in its place.
-const CHART: [(&str, &str); 8] = [
+const CHART: [(&str, &str); 7] = [
     ("kubeVersion: \">=1.29.0-0\"", "kubeVersion: \">=1.20.0-0\""),
     ("apiVersion: policy/v1\n", "apiVersion: policy/v1beta1\n"),
     ("apiVersion: autoscaling/v2\n", "apiVersion: autoscaling/v2beta2\n"),
     ("  unhealthyPodEvictionPolicy: AlwaysAllow\n", ""),
     ("  matchLabelKeys: [pod-template-hash]\n", ""),
-    ("preStop: { sleep: { seconds: 5 } }", "preStop: { exec: { command: [sleep, '5'] } }"),
     // Its server-side apply has no default for it.
     (", targetPort: ", ", protocol: TCP, targetPort: "),
     ("{ name: valkey, port: 6379 }", "{ name: valkey, port: 6379, protocol: TCP }"),
 ];
 
 /// The same of a kustomization, as patches in JSON (RFC 6902) of all objects of a kind.
-const PATCHES: [(&str, &str, &str); 4] = [
+const PATCHES: [(&str, &str, &str); 3] = [
     (
         "PodDisruptionBudget",
         ".*",
@@ -42,12 +41,6 @@ const PATCHES: [(&str, &str, &str); 4] = [
         ".*",
         r#"[{ "op": "remove", "path": "/spec/template/spec/topologySpreadConstraints/0/matchLabelKeys" },
             { "op": "remove", "path": "/spec/template/spec/topologySpreadConstraints/1/matchLabelKeys" }]"#,
-    ),
-    (
-        "Deployment",
-        "sidekey-gateway",
-        r#"[{ "op": "replace", "path": "/spec/template/spec/containers/0/lifecycle/preStop",
-              "value": { "exec": { "command": ["sleep", "5"] } } }]"#,
     ),
 ];
 

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use serde_yaml::{Mapping, Value};
 
-use super::objects::{find, kind_of, list, pod, title};
+use super::objects::{container, find, kind_of, list, parse, pod, title};
 use super::rendered::{chart, rendered};
 use crate::harness::{helm, tool};
 
@@ -170,6 +170,33 @@ fn helm_test_reaches_every_part_that_is_installed() {
         let variable = test.to_uppercase().replace('-', "_");
         assert_eq!(arguments[2], format!("$({variable}_SERVICE_HOST):9090"), "{name}");
     }
+}
+
+/// Webhooks are called in the order of the names of their configurations, and those of AKS and EKS are not called again.
+#[test]
+fn webhook_can_be_called_before_those_of_identities() {
+    const NAME: &str = "0-sidekey-webhook";
+    assert!(
+        ["azure-wi-webhook-mutating-webhook-configuration", "pod-identity-webhook"]
+            .iter()
+            .all(|other| NAME < *other)
+    );
+    let output = helm([
+        "template".as_ref(),
+        "sidekey".as_ref(),
+        chart().as_os_str(),
+        "--set".as_ref(),
+        format!("webhook.configurationName={NAME}").as_ref(),
+    ]);
+    assert!(output.status.success(), "{}", said(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let objects = parse(&text);
+    find(&objects, "MutatingWebhookConfiguration", NAME);
+    let role = find(&objects, "ClusterRole", "sidekey-webhook");
+    assert_eq!(list(role, "rules")[0]["resourceNames"][0], NAME);
+    let spec = &pod(find(&objects, "Deployment", "sidekey-webhook")).unwrap()["spec"];
+    let arguments = list(container(spec, "sidekey"), "args");
+    assert!(arguments.iter().any(|argument| *argument == format!("--configuration={NAME}")), "{arguments:?}");
 }
 
 #[test]
