@@ -29,6 +29,27 @@ pub use self::error::{KeyError, SigningError};
 pub(super) use self::pair::tagged;
 pub use self::public_key::PublicKey;
 
+/// What is wrong with a text that is no PEM of a private key.
+fn not_pem(text: &str) -> KeyError {
+    if text.trim().is_empty() {
+        return KeyError::Empty;
+    }
+    if text.contains("PRIVATE KEY-----") {
+        let is_boundary = |line: &str| line.starts_with("-----") && line.trim_end().ends_with("-----");
+        let boundaries = text.lines().filter(|line| is_boundary(line)).count();
+        return if boundaries < 2 { KeyError::Lines } else { KeyError::NotPem };
+    }
+    let mut base64 = Zeroizing::new(Vec::with_capacity(text.len()));
+    base64.extend(text.bytes().filter(|byte| !byte.is_ascii_whitespace()));
+    let decoded = STANDARD.decode(&*base64).map(Zeroizing::new).unwrap_or_default();
+    match decoded.as_slice() {
+        // A SEQUENCE of DER, as long as Ed25519, P-256 (SEC1), and longer keys are.
+        [0x30, 0x2e | 0x77 | 0x81 | 0x82, ..] => KeyError::NoBoundaries,
+        decoded if memchr::memmem::find(decoded, b"PRIVATE KEY-----").is_some() => KeyError::EncodedTwice,
+        _ => KeyError::NotPem,
+    }
+}
+
 /// A signing key for one algorithm. Clones share the key. Keys with the same content are equal, whatever
 /// their source.
 #[derive(Clone)]
@@ -87,7 +108,7 @@ impl SigningKey {
             Err(_) if pem.contains("-----BEGIN CERTIFICATE") => return Err(KeyError::Certificate),
             Err(_) if pem.contains("-----BEGIN PUBLIC KEY") => return Err(KeyError::Public),
             Err(_) if pem.contains("-----BEGIN OPENSSH") => return Err(KeyError::OpenSsh),
-            Err(_) => return Err(KeyError::NotPem),
+            Err(_) => return Err(not_pem(pem)),
         };
         let key = Self::from_der(&der, algorithm);
         der.zeroize();
@@ -273,6 +294,7 @@ mod tests {
         assert_eq!(pem("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-521"), KeyError::Unusable);
         assert_eq!(pem("genrsa -aes128 -passout pass:x 2048"), KeyError::Encrypted);
         assert_eq!(SigningKey::from_pem("hunter2", None).unwrap_err(), KeyError::NotPem);
+        assert_eq!(SigningKey::from_pem(" \n", None).unwrap_err(), KeyError::Empty);
         let begin = |kind| format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n");
         for (kind, error) in [
             ("CERTIFICATE", KeyError::Certificate),
@@ -291,6 +313,24 @@ mod tests {
         let error = SigningKey::from_pem(&pss, Some(Algorithm::Rs256)).unwrap_err().to_string();
         assert_eq!(error, "the kind of the private key is RSA-PSS, but RS256 requires RSA");
         assert!(SigningKey::from_pem(&pss, Some(Algorithm::Ps512)).is_ok());
+    }
+
+    #[test]
+    fn changed_pem_is_told_from_what_is_no_key() {
+        let error = |text: &str| SigningKey::from_pem(text, None).unwrap_err();
+        for pem in [openssl("genpkey -algorithm RSA"), openssl("genpkey -algorithm ED25519")] {
+            let lines: Vec<_> = pem.lines().collect();
+            let inner = &lines[1..lines.len() - 1];
+            assert_eq!(error(&inner.join("\n")), KeyError::NoBoundaries);
+            assert_eq!(error(&inner.concat()), KeyError::NoBoundaries);
+            assert_eq!(error(&STANDARD.encode(&pem)), KeyError::EncodedTwice);
+            assert_eq!(error(&lines.join(" ")), KeyError::Lines);
+            assert_eq!(error(&lines.concat()), KeyError::Lines);
+            assert_eq!(
+                error(&lines.iter().map(|line| format!("  {line}\n")).collect::<String>()),
+                KeyError::Lines
+            );
+        }
     }
 
     #[test]

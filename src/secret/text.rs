@@ -27,7 +27,11 @@ impl SecretText {
             Err(error) => {
                 let bytes = Zeroizing::new(error.into_bytes());
                 let is_utf16 = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-                return Err(if is_utf16 { NotText::Utf16 } else { NotText::Other });
+                return Err(match bytes.as_slice() {
+                    _ if is_utf16 => NotText::Utf16,
+                    [0x30, 0x81 | 0x82, ..] => NotText::Der,
+                    _ => NotText::Other,
+                });
             }
         };
         if text.ends_with('\n') {
@@ -71,6 +75,11 @@ pub enum NotText {
     /// It begins as Windows saves "Unicode".
     #[error("not UTF-8 text; it begins with the byte order mark of UTF-16")]
     Utf16,
+    /// It begins as keys and certificates in DER do.
+    #[error(
+        "not UTF-8 text; it begins as DER does: `openssl pkey -inform DER -in KEY -out NEW` converts a key to PEM"
+    )]
+    Der,
     /// It has bytes that are not UTF-8.
     #[error("not UTF-8 text")]
     Other,
@@ -114,6 +123,7 @@ mod tests {
         );
         assert_eq!(content(b"\xff\xfes\0").unwrap_err(), NotText::Utf16.to_string());
         assert_eq!(content(b"s3cr\xe9t").unwrap_err(), "not UTF-8 text");
+        assert_eq!(content(b"\x30\x82\x04\xa4\x02").unwrap_err(), NotText::Der.to_string());
     }
 
     #[test]

@@ -10,6 +10,25 @@ pub enum KeyError {
         "no private key found; expected PEM (`-----BEGIN PRIVATE KEY-----`, `RSA PRIVATE KEY` or `EC PRIVATE KEY`)"
     )]
     NotPem,
+    /// Nothing.
+    #[error("the private key is empty")]
+    Empty,
+    /// The content of PEM without its first and its last line.
+    #[error(
+        "the first and the last line of the private key are missing (`-----BEGIN … PRIVATE KEY-----` and `-----END … PRIVATE KEY-----`)"
+    )]
+    NoBoundaries,
+    /// PEM that is encoded once more.
+    #[error(
+        "the private key is encoded in Base64 a second time, as in `data` of a Secret; decode it with `base64 -d`"
+    )]
+    EncodedTwice,
+    /// PEM whose lines are not where they must be.
+    #[error(
+        "the lines of the private key were changed: `-----BEGIN … PRIVATE KEY-----` and `-----END … PRIVATE KEY-----` must stand \
+         on lines of their own, without spaces before them"
+    )]
+    Lines,
     /// A byte order mark, or another invisible character.
     #[error("the private key contains {0}")]
     Character(Character),
