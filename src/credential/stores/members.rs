@@ -12,7 +12,7 @@ use crate::secret::SecretText;
 pub(in crate::credential) enum MemberError {
     #[error("it is not a JSON object")]
     NotAnObject,
-    #[error("it has no such field")]
+    #[error("the secret has no field of this name")]
     Missing,
     #[error("the field is null")]
     Null,

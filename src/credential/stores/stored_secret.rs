@@ -79,7 +79,7 @@ impl<C: SecretStore> SecretSource for StoredMember<C> {
     fn part_of(&self, document: &SecretText) -> Result<SecretText, SourceError> {
         member(document.expose(), &self.name).map_err(|error| {
             let who = self.secret.store.who();
-            SourceError::new(format!("{who}: the secret was read, and for `field`: {error}"))
+            SourceError::new(format!("{who}: the secret was read, and `field` cannot be used: {error}"))
         })
     }
 }

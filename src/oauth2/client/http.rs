@@ -92,6 +92,8 @@ impl HttpClient {
         let what = if self.0.has_proxy() { format!("{what} (through `proxy`)") } else { what };
         let message = if causes.is_empty() || reason == SourceErrorKind::Timeout {
             what
+        } else if is_tls && causes.contains("InvalidContentType") {
+            format!("{what}: it does not speak TLS at this port; is it an `http://` URL?")
         } else {
             format!("{what}: {}", sanitize(&causes))
         };

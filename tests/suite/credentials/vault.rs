@@ -263,7 +263,7 @@ async fn mistakes_are_named_by_their_place_in_the_file() {
     assert_eq!(code, Some(78), "{said}");
     for (path, what) in [
         ("services.path.auth.token", "there is no secret at this path"),
-        ("services.field.auth.token", "it has no such field"),
+        ("services.field.auth.token", "has no field of this name"),
         ("services.list.auth.token", "the field is a JSON object or list"),
     ] {
         let is_it = |line: &str| line.contains(path) && line.contains(what);
@@ -280,6 +280,7 @@ async fn mistakes_are_named_by_their_place_in_the_file() {
         said.contains(refused) && said.contains("answered 400: invalid role or secret ID: ****"),
         "{said}"
     );
+    assert!(said.contains("; has the SecretID ended or been used up"), "{said}");
     assert_eq!(store.count("auth/approle/login"), 2, "a refused login is not repeated for each secret");
 
     let (code, said) = check(&["--without-secrets"]).await;

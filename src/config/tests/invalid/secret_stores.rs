@@ -40,6 +40,16 @@ services:
 ",
     ),
     (
+        "store at a path of its API",
+        "
+secret_stores:
+  a: { type: vault, url: 'https://a.example/v1', login: { method: token, token: { env: SECRET } } }
+  b: { type: vault, url: 'https://b.example/vault/ui/', login: { method: token, token: { env: SECRET } } }
+services:
+  mail: { upstream: https://a.example, auth: { type: bearer, token: { env: SECRET } } }
+",
+    ),
+    (
         "secrets of stores that are not there",
         "
 services:

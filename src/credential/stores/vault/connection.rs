@@ -184,7 +184,11 @@ impl VaultConnection {
 
     fn refused(&self, answer: &StoreAnswer, secrets: &[&Secret]) -> SourceError {
         let text = answer::text(self.server.who(), answer.status, &answer.body, secrets);
-        SourceError::new(format!("the login by `{}` was refused: {text}", self.settings.login.method()))
+        let advice = self.settings.login.advice(answer.status, &text);
+        SourceError::new(format!(
+            "the login by `{}` was refused: {text}{advice}",
+            self.settings.login.method()
+        ))
     }
 
     /// Sends a request. A store that cannot serve now is an error.

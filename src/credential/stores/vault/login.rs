@@ -180,6 +180,37 @@ impl Login {
         }
     }
 
+    /// What to look at if the store refuses the login, by its answer.
+    pub(super) fn advice(&self, status: u16, stated: &str) -> &'static str {
+        const MOUNT: &str = "; is the method enabled at `mount` (`vault auth list`), and is `namespace` right? The answer is the same \
+            for a path that does not exist";
+        match (self, status) {
+            _ if stated.contains("could not load") => {
+                "; the method is enabled, and was never configured (`auth/MOUNT/config`)"
+            }
+            (Self::Token(_), 401 | 403) => {
+                "; the token is unknown, has ended or was revoked, or is one of another `namespace`"
+            }
+            (Self::AppRole { secret_id: None, .. }, 400) => "; the role demands a `secret_id`",
+            (Self::AppRole { .. }, 400) => {
+                "; has the SecretID ended or been used up (`secret_id_ttl`, `secret_id_num_uses` of the role), and is it one of the role \
+                 of `role_id`? `vault write -force auth/MOUNT/role/ROLE/secret-id` makes a new one"
+            }
+            (Self::Jwt { .. }, 400) if stated.contains("role") => {
+                "; has the method at this `mount` such a `role` (`vault list auth/MOUNT/role`)?"
+            }
+            (Self::Jwt { method: "kubernetes", .. }, 403) => {
+                "; does the role accept this service account, its namespace and the audience of the token, and may the store ask the \
+                 cluster (TokenReview)? A `mount` that does not exist is answered so, too"
+            }
+            (Self::Jwt { .. }, 400) => {
+                "; does the role accept issuer, audience and subject of the token, and has it not ended?"
+            }
+            (_, 403) => MOUNT,
+            _ => "",
+        }
+    }
+
     /// What a login sends, with the current values of its secrets. `None` for a token.
     pub(super) fn request(&self) -> Result<Option<LoginRequest>, SourceError> {
         let mut body = Map::new();
@@ -218,7 +249,8 @@ impl Jwt {
         let path = Path::new(SERVICE_ACCOUNT_TOKEN);
         let failed = |error: &dyn std::fmt::Display| {
             SourceError::new(format!(
-                "cannot read the token of the service account in {SERVICE_ACCOUNT_TOKEN}: {error}"
+                "cannot read the token of the service account in {SERVICE_ACCOUNT_TOKEN}: {error}; it is there if the Pod has \
+                 `automountServiceAccountToken: true`, and `jwt` names another file"
             ))
         };
         match self {

@@ -15,6 +15,10 @@ use super::settings::VaultSettings;
 use crate::credential::stores::stored_secret::SecretStore;
 use crate::secret::{Fetched, Lease, SecretText, SourceError};
 
+/// What to look at if a path may not be read, or does not exist.
+const DENIED: &str = "; a policy of the login must allow `read` of this path, with `data/` behind the mount if its engine is key-value \
+    of version 2 (`secret/data/…`). The answer is the same for a mount that does not exist, and for a token that has ended";
+
 impl SecretStore for VaultConnection {
     type Id = SecretPath;
     type Settings = VaultSettings;
@@ -40,7 +44,7 @@ impl SecretStore for VaultConnection {
         if answer.status != 200 {
             self.mounts.lock().forget(&of.path);
             let advice = match answer.status {
-                403 => "; does a policy of the login allow to read this path?",
+                403 => DENIED,
                 404 if is_deleted(&answer.body) => "; this version of the secret is deleted",
                 404 => "; there is no secret at this path",
                 405 => "; this path is not one that is read",

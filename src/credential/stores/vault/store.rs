@@ -49,6 +49,10 @@ fn read(mapping: &mut Mapping<'_>) -> Option<Store> {
     let limit = mapping.optional("timeout").map(|value| duration::positive(&value));
     let refresh_interval = mapping.optional("refresh_interval").map(|value| duration::positive(&value));
     let (server, login) = (server?, login?);
+    if matches!(server.url.path().trim_matches('/').rsplit('/').next(), Some("v1" | "ui")) {
+        mapping.value().error("`url` is that of the store itself, without `/v1` and `/ui`");
+        return None;
+    }
     if matches!(login, Login::Certificate { .. }) && server.tls.client.is_none() {
         mapping.value().error("`method: certificate` needs `tls: { cert_file, key_file }` of the store");
         return None;
