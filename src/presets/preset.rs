@@ -63,6 +63,8 @@ pub enum AnswerFormat {
     Label,
     /// A host name, with or without a port.
     Host,
+    /// A text without small letters.
+    Capitals,
 }
 
 /// A secret that is asked for.
@@ -114,6 +116,9 @@ impl Question {
             }
             AnswerFormat::Host if !answer.chars().all(|c| is_label(c) || ".:_".contains(c)) => {
                 "is a host name, without `https://` and without a path"
+            }
+            AnswerFormat::Capitals if answer.chars().any(|c| c.is_lowercase() || c.is_whitespace()) => {
+                "is written in capital letters"
             }
             _ => return Ok(()),
         };

@@ -43,7 +43,7 @@ struct QuestionView {
     name: &'static str,
     /// The question.
     prompt: &'static str,
-    /// What an answer looks like: `text`, `label` (of a host name) or `host`.
+    /// What an answer looks like: `text`, `label` (of a host name), `host`, or `capitals` (no small letters).
     format: &'static str,
     /// The answer if none is given; `null` if there is none.
     default: Option<&'static str>,
@@ -92,6 +92,7 @@ impl QuestionView {
             AnswerFormat::Text => "text",
             AnswerFormat::Label => "label",
             AnswerFormat::Host => "host",
+            AnswerFormat::Capitals => "capitals",
         };
         let (name, prompt, default) = (&question.name, &question.prompt, question.default.as_deref());
         Self { name, prompt, format, default, optional: question.optional }

@@ -33,8 +33,8 @@ pub(in crate::cli) struct Args {
     /// An answer to a question of the provider that is not secret.
     #[arg(long, value_name = "QUESTION=ANSWER", value_parser = pair)]
     set: Vec<(String, String)>,
-    /// Where a secret is read from: NAME=file:PATH, env:NAME, exec:[COMMAND, ARGUMENT], stdin or prompt. A secret that is read
-    /// from standard input (one line each) or typed is kept in a new file of mode 0600.
+    /// Where a secret is read from: NAME=file:PATH, env:NAME, exec:[COMMAND, ARGUMENT], vault:PATH#FIELD,
+    /// aws_secrets_manager:ID#FIELD, stdin or prompt. A secret that is read from standard input (one line each) or typed is kept in a new file of mode 0600.
     #[arg(long, value_name = "NAME=SOURCE")]
     secret: Vec<String>,
     /// The folder of new secret files.
