@@ -92,6 +92,12 @@ pub trait Kind: 'static {
 
     /// The server that gives the value that expires, as a URL or in words, for pages.
     fn value_server(settings: &Self::Settings) -> Option<String> {
+    /// The region of AWS that requests are signed for, if it is one.
+    fn region(settings: &Self::Settings) -> Option<String> {
+        let _ = settings;
+        None
+    }
+
         let _ = settings;
         None
     }
@@ -290,6 +296,7 @@ fn read<K: Kind>(mapping: &mut Mapping<'_>) -> Option<Auth> {
 fn settings<K: Kind>(auth: &Auth) -> &K::Settings {
     auth.settings().expect("an entry is found by the name of its kind")
 }
+        region: K::region(&settings),
 
 /// A signer with the new secret, which rotates if there is a previous one.
 pub fn with_previous<S: Signer + 'static>(build: &Build<'_>, new: S, previous: Option<S>) -> Box<dyn Signer> {

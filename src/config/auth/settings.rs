@@ -33,6 +33,8 @@ pub struct AuthFacts {
     pub is_for_host: bool,
     /// Why the processes of a fleet cannot share it; `None` if they can.
     pub unshareable: Option<&'static str>,
+    /// The region of AWS that requests are signed for.
+    pub region: Option<String>,
     /// The parts of a request that belong to it, in words.
     pub places: Vec<String>,
 }
@@ -84,6 +86,7 @@ impl Auth {
                 Some(_) => None,
                 None => parts.first().and_then(|part| part.facts.unshareable),
             },
+            region: parts.iter().find_map(|part| part.facts.region.clone()),
             places: parts.iter().flat_map(|part| part.facts.places.iter().cloned()).collect(),
         };
         Self::new(LIST, List(parts.into()), facts)

@@ -13,7 +13,7 @@ use super::refresh_on::{REFRESH_ON, RefreshOn};
 use super::timeouts::Timeouts;
 use super::upstream::UpstreamOptions;
 use super::upstream_url::UpstreamUrl;
-use super::{headers, labels, protocol, readiness, rules, timeouts, upstream};
+use super::{aws_region, headers, labels, protocol, readiness, rules, timeouts, upstream};
 use crate::config::auth::credentials;
 use crate::config::auth::credentials::{AUTH, Credentials};
 use crate::config::auth::settings::Auth;
@@ -276,6 +276,9 @@ fn fill(entry: &mut Entry, name: &str, value: &Value<'_>, shared: &mut Shared<'_
     let is_for_host = auth.as_ref().is_none_or(|auth| auth.facts().is_for_host);
     if let Some(value) = &upstream {
         upstream::check_wildcard(value, &upstreams, is_for_host);
+        if let Some(region) = auth.as_ref().and_then(|auth| auth.facts().region.as_deref()) {
+            aws_region::warn_of_another(value, &upstreams, region);
+        }
     }
     entry.place.upstreams.clone_from(&upstreams);
     let has_pattern = upstreams.iter().any(|url| url.pattern().is_some());

@@ -1,5 +1,6 @@
 //! Sections of a service: its entry, the URL and options of its upstream.
 
+mod aws_region;
 pub(super) mod claimed;
 pub(super) mod claims;
 pub(super) mod defaults;

@@ -270,6 +270,37 @@ credentials:
 }
 
 #[test]
+fn region_of_another_host_causes_a_warning() {
+    let warnings = |host: &str, region: &str| {
+        let auth = "service: s3, access_key_id: AKIDEXAMPLE, secret_access_key: { env: MAIL_TOKEN }";
+        let text = format!(
+            "services:\n  a: {{ upstream: 'https://{host}', auth: {{ type: aws_sigv4, region: {region}, {auth} }} }}\n"
+        );
+        let warnings = read(&text).warnings.into_iter();
+        warnings.filter(|one| one.path.ends_with("upstream")).map(|one| one.message).collect::<Vec<_>>()
+    };
+    for (host, region) in [
+        ("s3.us-east-1.amazonaws.com", "eu-west-1"),
+        // A zone is no region, and a region has small letters.
+        ("s3.eu-west-1.amazonaws.com", "eu-west-1a"),
+        ("*.s3.eu-west-1.amazonaws.com", "EU-West-1"),
+    ] {
+        let found = warnings(host, region);
+        assert!(
+            found.len() == 1 && found[0].contains("AWS rejects a signature for another region"),
+            "{found:?}"
+        );
+    }
+    for (host, region) in [
+        ("s3.eu-west-1.amazonaws.com", "eu-west-1"),
+        ("s3.amazonaws.com", "eu-west-1"),
+        ("minio.eu-west-1.example.com", "us-east-1"),
+    ] {
+        assert_eq!(warnings(host, region), Vec::<String>::new(), "{host} {region}");
+    }
+}
+
+#[test]
 fn config_debug_output_hides_secrets() {
     let config = read(
         "

@@ -131,6 +131,10 @@ impl Kind for AwsSigV4 {
 
     fn servers(settings: &Settings) -> Vec<ValueServer> {
         settings.identity.servers()
+    fn region(settings: &Settings) -> Option<String> {
+        settings.scope.region.one().map(str::to_owned)
+    }
+
     }
 
     fn value_server(settings: &Settings) -> Option<String> {
