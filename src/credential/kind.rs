@@ -40,6 +40,8 @@ pub trait Kind: 'static {
     /// Whether the credential is what this machine or its platform has, without any secret of the configuration. Nobody chooses
     /// one through the admin API.
     const IS_OF_PLATFORM: bool = false;
+    /// What errors of upstreams mean, for `sidekey test`.
+    const UPSTREAM_ERRORS: UpstreamErrors = &[];
     /// The settings as read. Services with equal settings share what is built from them, also over a reload.
     /// `Debug` shows no secret.
     type Settings: Debug + Eq + Hash + Send + Sync + 'static;
@@ -90,14 +92,14 @@ pub trait Kind: 'static {
     /// Builds the signer. It cannot fail: `read` and `refresh` have checked the settings.
     fn build(settings: &Self::Settings, build: &Build<'_>) -> Box<dyn Signer>;
 
-    /// The server that gives the value that expires, as a URL or in words, for pages.
-    fn value_server(settings: &Self::Settings) -> Option<String> {
     /// The region of AWS that requests are signed for, if it is one.
     fn region(settings: &Self::Settings) -> Option<String> {
         let _ = settings;
         None
     }
 
+    /// The server that gives the value that expires, as a URL or in words, for pages.
+    fn value_server(settings: &Self::Settings) -> Option<String> {
         let _ = settings;
         None
     }
@@ -119,6 +121,10 @@ pub trait Kind: 'static {
     /// has a value of the settings.
     fn explain_401(settings: &Self::Settings, rejection: &Rejection<'_>) -> Vec<String>;
 }
+
+/// Texts of errors in responses of upstreams, each with what it means and what to change. A text is a code, or words that only
+/// this error has. It is shown as it stands here, and never as it was received.
+pub type UpstreamErrors = &'static [(&'static str, &'static str)];
 
 /// Why a credential cannot be built, although its configuration is valid.
 pub type BuildError = Box<dyn Error + Send + Sync>;
@@ -256,6 +262,7 @@ pub struct Entry {
     pub(super) explain_failure: fn(&Auth, &SourceError) -> Vec<String>,
     pub(super) rejected_with: &'static [u16],
     pub(super) is_of_platform: bool,
+    pub(super) upstream_errors: UpstreamErrors,
     pub(super) explain_401: fn(&Auth, &Rejection<'_>) -> Vec<String>,
 }
 
@@ -275,6 +282,7 @@ impl Entry {
             explain_failure: |auth, error| K::explain_failure(settings::<K>(auth), error),
             rejected_with: K::REJECTED_WITH,
             is_of_platform: K::IS_OF_PLATFORM,
+            upstream_errors: K::UPSTREAM_ERRORS,
             explain_401: |auth, rejection| K::explain_401(settings::<K>(auth), rejection),
         }
     }
@@ -288,6 +296,7 @@ fn read<K: Kind>(mapping: &mut Mapping<'_>) -> Option<Auth> {
         signs: K::SIGNS,
         is_for_host: K::IS_FOR_HOST,
         unshareable: K::unshareable(&settings),
+        region: K::region(&settings),
         places: K::owned(&settings).places(),
     };
     Some(Auth::new(K::NAME, settings, facts))
@@ -296,7 +305,6 @@ fn read<K: Kind>(mapping: &mut Mapping<'_>) -> Option<Auth> {
 fn settings<K: Kind>(auth: &Auth) -> &K::Settings {
     auth.settings().expect("an entry is found by the name of its kind")
 }
-        region: K::region(&settings),
 
 /// A signer with the new secret, which rotates if there is a previous one.
 pub fn with_previous<S: Signer + 'static>(build: &Build<'_>, new: S, previous: Option<S>) -> Box<dyn Signer> {

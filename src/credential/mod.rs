@@ -50,7 +50,8 @@ pub use fixed::Fixed;
 pub use for_caller::ForCaller;
 pub use injection::{Injection, SentSecrets};
 pub use kind::{
-    Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHandle, store_or_new, with_previous,
+    Build, BuildError, Entry, Kind, Refresh, SourceContext, StoreHandle, UpstreamErrors, store_or_new,
+    with_previous,
 };
 pub use logouts::{Logouts, OpenSession};
 pub use outbound::{ForwardedFields, OutboundBody, OutboundRequest};
@@ -58,7 +59,7 @@ pub use owned::Owned;
 pub use proxy_authorization::{bearer_authorization, collector_headers, proxy_authorization};
 pub use registry::{
     KINDS, READERS, build, explain_401, explain_failure, is_of_platform, is_rejected_with, keeps_value,
-    refresh, value_server, value_servers,
+    refresh, upstream_errors, value_server, value_servers,
 };
 pub use rejection::Rejection;
 pub use rotation::Rotating;

@@ -122,6 +122,11 @@ pub fn is_of_platform(kind: &str) -> bool {
     KINDS.iter().any(|entry| entry.auth.name == kind && entry.is_of_platform)
 }
 
+/// The errors of upstreams that kinds of this credential know, and what each means.
+pub fn upstream_errors(auth: &Auth) -> impl Iterator<Item = (&'static str, &'static str)> {
+    auth.parts().iter().flat_map(|auth| entry(auth).upstream_errors.iter().copied())
+}
+
 /// Explains a rejection by the upstream: what to look at and what to change, most likely first.
 pub fn explain_401(auth: &Auth, rejection: &Rejection<'_>) -> Vec<String> {
     of_parts(auth, |auth| (entry(auth).explain_401)(auth, rejection))

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::probe::{ProbeError, ResponseHead};
 use super::report::{Diagnosis, TestReport};
 use super::role::Role;
+use super::warnings;
 use crate::config::Auth;
 use crate::credential::{Rejection, explain_401, explain_failure, is_rejected_with};
 use crate::refresh::SourceError;
@@ -18,7 +19,8 @@ fn diagnosis<const N: usize>(summary: impl Into<String>, suggestions: [&str; N])
 
 /// The token endpoint issued no token, so the upstream was not called.
 pub(crate) fn token_refused(error: &SourceError, auth: &Auth) -> Diagnosis {
-    let summary = format!("No token, so the upstream was not called: {}.", error.message);
+    let end = if error.message.ends_with('?') { "" } else { "." };
+    let summary = format!("No token, so the upstream was not called: {}{end}", error.message);
     let suggestions = explain_failure(auth, error);
     Diagnosis { summary, suggestions }
 }
@@ -94,8 +96,19 @@ fn is_tls_alert(cause: &str) -> bool {
 pub(crate) const INTERNAL_ERROR: &str =
     "Try again, and try another PATH. If the error persists, ask its operator.";
 
-/// The upstream responded.
+/// The upstream responded. What is known for certain precedes what is likely.
 pub(crate) fn responded(response: &ResponseHead, auth: &Auth, report: &TestReport) -> Diagnosis {
+    let mut diagnosis = by_status(response, auth, report);
+    let stated =
+        response.errors.iter().map(|(text, meaning)| format!("The response says `{text}`: {meaning}"));
+    diagnosis.suggestions.splice(..0, stated);
+    if matches!(response.status, 400 | 401 | 403) {
+        diagnosis.suggestions.splice(..0, response.clock_skew.and_then(warnings::clock_of_upstream));
+    }
+    diagnosis
+}
+
+fn by_status(response: &ResponseHead, auth: &Auth, report: &TestReport) -> Diagnosis {
     let status = response.status;
     match status {
         200..=299 => diagnosis(format!("It works: the upstream answered {status}."), []),
@@ -158,7 +171,7 @@ fn unauthorized(response: &ResponseHead, auth: &Auth, report: &TestReport) -> Di
 
 /// The upstream answers a wrong credential and a missing permission with the same status.
 fn rejected(response: &ResponseHead, auth: &Auth, report: &TestReport) -> Diagnosis {
-    let ResponseHead { status, challenges } = response;
+    let ResponseHead { status, challenges, .. } = response;
     let token_scheme = report.token.as_ref().map(|token| token.kind.as_str());
     let rejection = Rejection { status: *status, challenges, token_scheme };
     let what = if token_scheme.is_some() { "token" } else { "signature" };

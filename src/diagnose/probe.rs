@@ -1,14 +1,16 @@
 //! The one request of a test: HTTP/1.1 on a connection of its own, closed after the response head.
 
 use std::io;
+use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::credential::{
     ConnectionFields, CredentialVersion, ForwardedFields, OutboundBody, OutboundRequest, UpstreamResponse,
-    Verdict, write_signed_head,
+    Verdict, upstream_errors, write_signed_head,
 };
 use crate::proto::challenge::{self, Challenge};
+use crate::refresh::clock_skew;
 use crate::runtime::service::Service;
 use crate::upstream::{ConnectError, Endpoint, ProtocolRequirements, Stream};
 
@@ -16,12 +18,21 @@ use crate::upstream::{ConnectError, Endpoint, ProtocolRequirements, Stream};
 const MAX_HEAD: usize = 64 * 1024;
 const MAX_HEADERS: usize = 128;
 
-/// The parts of a response head that are reported.
-#[derive(Debug, PartialEq, Eq)]
+/// What is read of the body of an error, in bytes.
+const MAX_BODY: usize = 16 * 1024;
+/// How long the body of an error is read.
+const BODY_LIMIT: Duration = Duration::from_secs(2);
+
+/// The parts of a response that are reported.
+#[derive(Debug, PartialEq)]
 pub(crate) struct ResponseHead {
     pub(crate) status: u16,
     /// The words of `WWW-Authenticate` that are on a fixed list: the upstream may echo the credential in it.
     pub(crate) challenges: Vec<&'static str>,
+    /// How far this machine's clock is ahead of that of the upstream, in seconds, if `Date` states it.
+    pub(crate) clock_skew: Option<f64>,
+    /// The errors in the body that the kind of the credential knows, each with what it means.
+    pub(crate) errors: Vec<(&'static str, &'static str)>,
 }
 
 /// Why there is no response.
@@ -67,7 +78,33 @@ async fn once(
         let response = UpstreamResponse { origin: &to.origin, status, fields, is_retry, can_retry: false };
         service.credential.signer().observe(version, &response)
     };
-    tokio::time::timeout(limit, response(&mut stream, &observe)).await.map_err(|_| ProbeError::Timeout)?
+    let sent_at = SystemTime::now();
+    let response = tokio::time::timeout(limit, response(&mut stream, &observe));
+    let Received { mut head, date, verdict, rest } = response.await.map_err(|_| ProbeError::Timeout)??;
+    head.clock_skew = date.and_then(|date| clock_skew(date, sent_at, SystemTime::now()));
+    if head.status >= 300 {
+        let body = body(&mut stream, rest).await;
+        head.errors = upstream_errors(&service.auth).filter(|(text, _)| states(&body, text)).collect();
+    }
+    Ok((head, verdict))
+}
+
+/// Reads on behind a head: up to a size, a time, or the end. What is missing makes an error less known, and nothing else.
+async fn body(stream: &mut Stream, mut bytes: Vec<u8>) -> Vec<u8> {
+    let _ = tokio::time::timeout(BODY_LIMIT, async {
+        while bytes.len() < MAX_BODY && stream.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {}
+    })
+    .await;
+    bytes
+}
+
+/// Whether a body has this text, and not as a part of a longer word.
+fn states(body: &[u8], text: &str) -> bool {
+    let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    memchr::memmem::find_iter(body, text).any(|start| {
+        let before = start.checked_sub(1).and_then(|index| body.get(index));
+        !is_part(before) && !is_part(body.get(start + text.len()))
+    })
 }
 
 /// The head of the request, written by the same function as those of callers.
@@ -107,7 +144,16 @@ fn request(
 /// Passes a response head to the signer.
 type Observe<'a> = dyn Fn(u16, &[httparse::Header<'_>]) -> Verdict + Sync + 'a;
 
-async fn response(stream: &mut Stream, observe: &Observe<'_>) -> Result<(ResponseHead, Verdict), ProbeError> {
+/// A response head, and what else came with it.
+struct Received {
+    head: ResponseHead,
+    date: Option<SystemTime>,
+    verdict: Verdict,
+    /// The start of the body.
+    rest: Vec<u8>,
+}
+
+async fn response(stream: &mut Stream, observe: &Observe<'_>) -> Result<Received, ProbeError> {
     let mut bytes = Vec::with_capacity(4096);
     loop {
         match parse(&bytes, observe)? {
@@ -116,7 +162,10 @@ async fn response(stream: &mut Stream, observe: &Observe<'_>) -> Result<(Respons
                 bytes.drain(..length);
                 continue;
             }
-            Parsed::Whole { response, verdict, .. } => return Ok((response, verdict)),
+            Parsed::Whole { response, date, length, verdict } => {
+                let rest = bytes.split_off(length);
+                return Ok(Received { head: response, date, verdict, rest });
+            }
             Parsed::Partial if bytes.len() > MAX_HEAD => return Err(ProbeError::NotHttp),
             Parsed::Partial => {}
         }
@@ -127,7 +176,7 @@ async fn response(stream: &mut Stream, observe: &Observe<'_>) -> Result<(Respons
 }
 
 enum Parsed {
-    Whole { response: ResponseHead, length: usize, verdict: Verdict },
+    Whole { response: ResponseHead, date: Option<SystemTime>, length: usize, verdict: Verdict },
     Partial,
 }
 
@@ -142,7 +191,15 @@ fn parse(bytes: &[u8], observe: &Observe<'_>) -> Result<Parsed, ProbeError> {
     let challenges = challenge::challenges(head.headers).iter().flat_map(known).collect();
     let status = head.code.ok_or(ProbeError::NotHttp)?;
     let verdict = if status < 200 { Verdict::Pass } else { observe(status, head.headers) };
-    Ok(Parsed::Whole { response: ResponseHead { status, challenges }, length, verdict })
+    let response = ResponseHead { status, challenges, clock_skew: None, errors: Vec::new() };
+    Ok(Parsed::Whole { response, date: date(head.headers), length, verdict })
+}
+
+/// The time of the upstream's clock. The `Date` of a response from a cache is that of the first one (RFC 9111 §5.1).
+fn date(fields: &[httparse::Header<'_>]) -> Option<SystemTime> {
+    let find = |name: &str| fields.iter().find(|field| field.name.eq_ignore_ascii_case(name));
+    let date = find("date").filter(|_| find("age").is_none())?;
+    httpdate::parse_http_date(std::str::from_utf8(date.value).ok()?.trim()).ok()
 }
 
 /// The scheme and the error code of a challenge, if they are registered: schemes of the IANA registry, error codes of RFC 6750
@@ -192,6 +249,21 @@ mod tests {
     #[test]
     fn space_before_colon_is_not_part_of_the_name() {
         assert_eq!(whole("HTTP/1.1 401 No\r\nWWW-Authenticate : Bearer\r\n\r\n").challenges, ["Bearer"]);
+    }
+
+    #[test]
+    fn error_is_stated_by_a_whole_word_only() {
+        for (body, is_stated) in [
+            ("<Code>AccessDenied</Code>", true),
+            (r#"{"code":"AccessDenied"}"#, true),
+            ("AccessDenied", true),
+            ("AccessDeniedException, AccessDenied.", true),
+            ("<Code>AccessDeniedException</Code>", false),
+            ("NoAccessDenied", false),
+            ("", false),
+        ] {
+            assert_eq!(states(body.as_bytes(), "AccessDenied"), is_stated, "{body}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ pub fn warnings(service: &Service) -> Vec<String> {
     let server = service.credential.store().map(AnyStore::server).unwrap_or_default();
     let upstream = service.upstream.certificate_end().and_then(|end| certificate("upstream", end));
     let endpoint = server.certificate_end.and_then(|end| certificate("token endpoint", end));
-    let clock = server.clock_skew.and_then(clock);
+    let clock = server.clock_skew.and_then(|skew| clock(skew, "token endpoint", "assertions"));
     clock.into_iter().chain(upstream).chain(endpoint).collect()
 }
 
@@ -37,14 +37,19 @@ pub(crate) fn date(seconds: f64) -> String {
     rfc3339(seconds)
 }
 
-fn clock(skew: f64) -> Option<String> {
+/// The warning about a clock that is this many seconds ahead of that of an upstream; `None` if it is about right.
+pub(super) fn clock_of_upstream(skew: f64) -> Option<String> {
+    clock(skew, "upstream", "signatures")
+}
+
+fn clock(skew: f64, server: &str, what: &str) -> Option<String> {
     if skew.abs() <= MAX_CLOCK_SKEW {
         return None;
     }
     let (seconds, direction) = (skew.abs().round(), if skew > 0.0 { "ahead of" } else { "behind" });
     Some(format!(
-        "This machine's clock is {seconds} s {direction} that of the token endpoint, so that assertions and tokens may be rejected: \
-         check the time synchronisation (NTP) of this machine first."
+        "This machine's clock is {seconds} s {direction} that of the {server}, so that {what} and tokens may be rejected: check \
+         the time synchronisation (NTP) of this machine first."
     ))
 }
 
@@ -54,9 +59,9 @@ mod tests {
 
     #[test]
     fn warning_names_the_direction_of_the_clock() {
-        assert_eq!(clock(29.0), None);
-        assert!(clock(95.4).unwrap().contains("95 s ahead of"));
-        assert!(clock(-3600.0).unwrap().contains("3600 s behind"));
+        assert_eq!(clock_of_upstream(29.0), None);
+        assert!(clock_of_upstream(95.4).unwrap().contains("95 s ahead of that of the upstream"));
+        assert!(clock_of_upstream(-3600.0).unwrap().contains("3600 s behind"));
     }
 
     #[test]

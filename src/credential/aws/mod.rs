@@ -11,6 +11,7 @@
 //! path, query  their form in the canonical request
 //! encode       percent-encoding as AWS does it
 //! time         timestamps
+//! upstream_errors  what errors of services mean
 //!
 //! settings     reads where keys come from
 //! profile      reads a shared credentials file
@@ -49,6 +50,7 @@ mod signer;
 mod source;
 mod sts;
 mod time;
+mod upstream_errors;
 mod v4a;
 mod xml;
 
@@ -63,6 +65,7 @@ pub(super) use settings::{
 pub(super) use signed_post::{SignedPost, authority};
 pub(super) use signer::{AwsSigner, Keys, Region, SigningScope};
 pub(super) use source::{keys_source, source};
+pub(super) use upstream_errors::UPSTREAM_ERRORS;
 
 #[cfg(test)]
 mod tests;

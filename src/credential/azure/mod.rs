@@ -10,5 +10,5 @@ mod advice;
 pub(super) mod managed_identity;
 mod scope;
 
-pub(super) use advice::{explain_connection, explain_rejection};
+pub(super) use advice::{UPSTREAM_ERRORS, explain_connection, explain_rejection};
 pub(super) use scope::{SCOPE, Scope, id};

@@ -11,7 +11,8 @@ use crate::credential::aws::{
     SECRET_ACCESS_KEY, SESSION_TOKEN, SigningScope,
 };
 use crate::credential::{
-    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, store_or_new,
+    Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, UpstreamErrors,
+    store_or_new,
 };
 use crate::refresh::SourceError;
 
@@ -68,6 +69,7 @@ impl Kind for AwsSigV4 {
     const REJECTED_WITH: &'static [u16] = &[400, 401, 403];
     const SIGNS: bool = true;
     const IS_FOR_HOST: bool = true;
+    const UPSTREAM_ERRORS: UpstreamErrors = aws::UPSTREAM_ERRORS;
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {
@@ -129,12 +131,12 @@ impl Kind for AwsSigV4 {
         Box::new(AwsSigner::new(build.service, settings.scope.clone(), keys))
     }
 
-    fn servers(settings: &Settings) -> Vec<ValueServer> {
-        settings.identity.servers()
     fn region(settings: &Settings) -> Option<String> {
         settings.scope.region.one().map(str::to_owned)
     }
 
+    fn servers(settings: &Settings) -> Vec<ValueServer> {
+        settings.identity.servers()
     }
 
     fn value_server(settings: &Settings) -> Option<String> {

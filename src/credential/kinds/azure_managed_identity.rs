@@ -12,7 +12,7 @@ use crate::credential::azure::managed_identity::{Assigned, Endpoint, ManagedIden
 use crate::credential::azure::{SCOPE, Scope};
 use crate::credential::{
     Build, BuildError, EnvironmentOf, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle,
-    Token, azure, metadata_url, store_or_new,
+    Token, UpstreamErrors, azure, metadata_url, store_or_new,
 };
 use crate::refresh::{SourceError, SourceErrorKind};
 use crate::secret::Secret;
@@ -49,6 +49,7 @@ impl Kind for AzureManagedIdentity {
     ];
     const REJECTED_WITH: &'static [u16] = &[401, 403];
     const IS_OF_PLATFORM: bool = true;
+    const UPSTREAM_ERRORS: UpstreamErrors = azure::UPSTREAM_ERRORS;
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {

@@ -13,7 +13,7 @@ use crate::credential::azure::{SCOPE, Scope};
 use crate::credential::token_file::TOKEN_FILE;
 use crate::credential::{
     Build, BuildError, EnvironmentOf, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle,
-    Token, azure, requested_token, token_file,
+    Token, UpstreamErrors, azure, requested_token, token_file,
 };
 use crate::refresh::{ErrorCode, SourceError, SourceErrorKind};
 
@@ -47,6 +47,7 @@ impl Kind for AzureWorkloadIdentity {
     ];
     const REJECTED_WITH: &'static [u16] = &[401, 403];
     const IS_OF_PLATFORM: bool = true;
+    const UPSTREAM_ERRORS: UpstreamErrors = azure::UPSTREAM_ERRORS;
     type Settings = OAuth2;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<OAuth2> {
@@ -123,6 +124,10 @@ impl Kind for AzureWorkloadIdentity {
             (SourceErrorKind::Refused, Some(ErrorCode::InvalidScope)) => {
                 "`scope` is unknown in this tenant: it is the application ID URI of the API and `/.default`."
             }
+            (SourceErrorKind::Refused, Some(code)) if code.as_str() == "invalid_resource" => {
+                "The tenant has no such API (AADSTS500011): `scope` is the application ID URI of the API and `/.default`, such as \
+                 `https://cognitiveservices.azure.com/.default` for every resource of Azure OpenAI, and not the host of one."
+            }
             (SourceErrorKind::Refused, Some(ErrorCode::UnauthorizedClient)) => {
                 "The tenant has no such application: compare `client_id` and `tenant_id` (AADSTS700016)."
             }
@@ -160,5 +165,8 @@ fn id_or_variable(mapping: &mut Mapping<'_>, key: &'static str, variable: &str) 
 
 /// The end of the message about a variable that is not set.
 fn hint(key: &str) -> String {
-    format!(", and there is no `{key}`: on AKS the webhook of Workload Identity sets it")
+    format!(
+        ", and there is no `{key}`: on AKS the webhook of Workload Identity sets it, in pods that have the \
+             label `azure.workload.identity/use: \"true\"` when they are created"
+    )
 }

@@ -13,7 +13,7 @@ use crate::config::reader::mapping::Mapping;
 use crate::config::reader::table::Keys;
 use crate::credential::{
     Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
-    store_or_new,
+    UpstreamErrors, store_or_new,
 };
 
 /// The kind `github_app`.
@@ -22,6 +22,11 @@ pub struct GithubApp;
 impl Kind for GithubApp {
     const NAME: &'static str = "github_app";
     const KEYS: Keys = settings::KEYS;
+    const UPSTREAM_ERRORS: UpstreamErrors = &[(
+        "Resource not accessible by integration",
+        "The token has not the permission that this path needs: add it to the app, accept it at the installation, and look at \
+             `permissions` and `repositories` in `auth`.",
+    )];
     type Settings = Settings;
 
     fn read(mapping: &mut Mapping<'_>) -> Option<Settings> {

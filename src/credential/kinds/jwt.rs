@@ -24,7 +24,7 @@ use crate::config::{
 };
 use crate::credential::{
     Build, BuildError, Kind, Owned, Refresh, Rejection, Signer, SourceContext, StoreHandle, Token,
-    store_or_new,
+    UpstreamErrors, store_or_new,
 };
 use crate::oauth2::source::access_token_source::AccessTokenSource;
 use crate::oauth2::{AccessToken, IssuedToken, TokenResponse, TokenSource, jws};
@@ -110,6 +110,27 @@ impl Kind for Jwt {
             "token",
             placement::TOKEN,
             "Where the token goes. Default: a bearer token in `Authorization`.",
+        ),
+    ];
+    /// Of Snowflake, and of Apple's push notifications.
+    const UPSTREAM_ERRORS: UpstreamErrors = &[
+        (
+            "390144",
+            "Snowflake finds no such user with such a key. `iss` and `sub` have account and user in capital letters, the account with \
+             `-` in place of `.` and without its region. `DESC USER` shows `RSA_PUBLIC_KEY_FP`, which is the end of `iss`. `lifetime` \
+             is an hour at most.",
+        ),
+        (
+            "InvalidProviderToken",
+            "`private_key`, `key_id` and the team in `iss` do not belong together, or the key was revoked.",
+        ),
+        (
+            "ExpiredProviderToken",
+            "Apple accepts a token for an hour: set `reuse: { max: 55m }`, and check this machine's clock.",
+        ),
+        (
+            "TooManyProviderTokenUpdates",
+            "Apple accepts a new token once in 20 minutes: several processes must share it (`share: true`).",
         ),
     ];
     type Settings = Settings;

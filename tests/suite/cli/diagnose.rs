@@ -233,3 +233,69 @@ async fn diagnose_answers_digest_and_explains_what_it_cannot() {
         assert!(!printed.contains("CANARY"), "{printed}");
     }
 }
+
+/// A key of AWS for S3 at this upstream.
+fn s3(upstream: &MockUpstream) -> String {
+    format!(
+        "s3: {{ upstream: '{}', auth: {{ type: aws_sigv4, service: s3, region: eu-west-1, access_key_id: AKIDCANARY, \
+         secret_access_key: CANARY }} }}",
+        upstream.url()
+    )
+}
+
+#[tokio::test]
+async fn diagnose_names_the_error_of_the_response_first() {
+    let upstream = MockUpstream::plain().await;
+    for (status, body, said) in [
+        (
+            403,
+            "<Error><Code>SignatureDoesNotMatch</Code><AWSAccessKeyId>CANARY</AWSAccessKeyId></Error>",
+            "SignatureDoesNotMatch",
+        ),
+        (403, "<Error><Code>InvalidAccessKeyId</Code></Error>", "InvalidAccessKeyId"),
+        (
+            400,
+            "<Code>AuthorizationHeaderMalformed</Code><Region>CANARY</Region>",
+            "AuthorizationHeaderMalformed",
+        ),
+        (301, "<Code>PermanentRedirect</Code><Endpoint>CANARY</Endpoint>", "PermanentRedirect"),
+        (400, "{\"__type\":\"com.amazon.coral.service#ExpiredTokenException\"}", "ExpiredTokenException"),
+    ] {
+        upstream.next(MockResponse::status(status).header("Location", "/").body(body));
+        let (code, printed) = tested(&s3(&upstream), &["s3", "/bucket"]).await;
+        let first = printed.lines().find(|line| line.starts_with("  - ")).unwrap_or_default();
+        assert!(first.starts_with(&format!("  - The response says `{said}`: ")), "{status}: {printed}");
+        assert_eq!((code != 0, printed.contains("CANARY")), (status >= 400, false), "{printed}");
+    }
+    // What is not on the list is not shown, and a body that does not end holds nothing up for long.
+    let endless = "HTTP/1.1 403 Forbidden\r\nContent-Length: 99\r\n\r\n<Code>CANARY</Code>";
+    upstream.next(MockResponse::raw(endless).then_hang());
+    let (_, printed) = tested(&s3(&upstream), &["s3", "/bucket"]).await;
+    assert!(!printed.contains("The response says") && !printed.contains("CANARY"), "{printed}");
+}
+
+#[tokio::test]
+async fn diagnose_compares_the_clock_with_that_of_the_upstream() {
+    const CLOCK: &str = "that of the upstream, so that signatures and tokens may be rejected";
+    let upstream = MockUpstream::plain().await;
+    let service = format!(
+        "mail: {{ upstream: '{}', auth: {{ type: jwt, secret: CANARY-CANARY-CANARY-CANARY }} }}",
+        upstream.url()
+    );
+    let date = "Sun, 30 Aug 2015 12:36:00 GMT";
+    for (status, headers, is_said) in [
+        (401, &[("Date", date)][..], true),
+        (403, &[("Date", date)], true),
+        // Of another request, from a cache.
+        (401, &[("Date", date), ("Age", "7")], false),
+        (401, &[("Date", "yesterday")], false),
+        (404, &[("Date", date)], false),
+        (200, &[("Date", date)], false),
+    ] {
+        let response = MockResponse::status(status);
+        upstream.next(headers.iter().fold(response, |response, (name, value)| response.header(name, value)));
+        let (_, printed) = tested(&service, &["mail"]).await;
+        assert_eq!(printed.contains(CLOCK), is_said, "{status} {headers:?}: {printed}");
+        assert!(!is_said || printed.contains("s ahead of that"), "{printed}");
+    }
+}

@@ -139,6 +139,7 @@ async fn what_the_environment_lacks_is_named() {
     for name in ["AZURE_TENANT_ID", "AZURE_CLIENT_ID", "AZURE_FEDERATED_TOKEN_FILE"] {
         assert!(printed.contains(&format!("the environment variable {name} is not set")), "{printed}");
     }
+    assert!(printed.contains("azure.workload.identity/use: \"true\""), "{printed}");
     let variables = [
         ("AZURE_TENANT_ID", "not/a/tenant"),
         ("AZURE_CLIENT_ID", CLIENT),
@@ -172,6 +173,10 @@ async fn refusal_of_entra_says_what_to_compare() {
             "`scope` is unknown in this tenant",
         ),
         (
+            stated(400, "invalid_resource", "AADSTS500011: The resource principal was not found"),
+            "The tenant has no such API (AADSTS500011)",
+        ),
+        (
             stated(400, "invalid_request", "AADSTS90002: Tenant not found"),
             "Compare `tenant_id` and `client_id`",
         ),
@@ -203,11 +208,31 @@ async fn rejection_by_the_api_is_explained() {
     std::fs::write(&file, unsigned(json!({ "sub": "a" }), 600)).unwrap();
     let variables = variables(&entra, file.to_str().unwrap());
     let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    for (status, said) in [
-        (401, &["Is `scope` that of this API?", "same tenant", "If a clock is wrong"][..]),
-        (403, &["rejects the token, or does not allow the request", "assign it a role"][..]),
+    let message = |text: &str| json!({ "error": { "code": "CANARY", "message": text } }).to_string();
+    let role =
+        message("The principal `CANARY` lacks the required data action `a` to perform `GET /` operation.");
+    let host =
+        message("Please provide a custom subdomain for token authentication, otherwise API key is required.");
+    for (status, body, said) in [
+        (
+            401,
+            "",
+            &[
+                "Is `scope` that of this API?",
+                "Has the identity a role",
+                "same tenant",
+                "If a clock is wrong",
+            ][..],
+        ),
+        (403, "", &["rejects the token, or does not allow the request", "assign it a role"][..]),
+        (401, &role, &["says `lacks the required data action`: The token is good"][..]),
+        (
+            400,
+            &host,
+            &["says `Please provide a custom subdomain`: `upstream` must be the host of the resource"][..],
+        ),
     ] {
-        upstream.always(MockResponse::status(status));
+        upstream.always(MockResponse::status(status).body(body));
         let (code, printed) =
             command(&["test", "openai", "/deployments"], &service(&upstream, ""), &variables).await;
         assert_ne!(code, 0);
