@@ -30,9 +30,9 @@ fn is_region(label: &str) -> bool {
     let [start, words @ .., number] = parts.as_slice() else { return false };
     let is_word = |word: &&str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase());
     start.len() == 2
-        && is_word(&start)
+        && is_word(start)
         && !words.is_empty()
-        && words.iter().all(|word| is_word(word))
+        && words.iter().all(is_word)
         && matches!(number.as_bytes(), [b'1'..=b'9'])
 }
 
