@@ -326,10 +326,7 @@ mod tests {
             assert_eq!(error(&STANDARD.encode(&pem)), KeyError::EncodedTwice);
             assert_eq!(error(&lines.join(" ")), KeyError::Lines);
             assert_eq!(error(&lines.concat()), KeyError::Lines);
-            assert_eq!(
-                error(&lines.iter().map(|line| format!("  {line}\n")).collect::<String>()),
-                KeyError::Lines
-            );
+            assert_eq!(error(&format!("  {}", lines.join("\n  "))), KeyError::Lines);
         }
     }
 
