@@ -21,10 +21,23 @@ fn blocks(language: &str) -> Vec<String> {
     parts.map(|part| part.split("   ```").next().unwrap().lines().map(unindented).collect()).collect()
 }
 
-/// Runs commands in a shell that stops at the first failure. `vault` is the command line of the store.
+/// Runs commands in a shell that stops at the first failure. `vault` is the command line of the store. It is run again while an engine
+/// that was just enabled refuses.
 async fn run(bao: &OpenBao, script: &str) {
-    let command_line =
-        bao.file("vault", &format!("#!/bin/sh\nexec '{}' \"$@\"\n", OpenBao::command().display()));
+    let command_line = format!(
+        r#"#!/bin/sh
+for _ in $(seq 100); do
+  '{}' "$@" 2>"$0.said" && exit
+  status=$?
+  grep -q 'Upgrading from non-versioned' "$0.said" || break
+  sleep 0.1
+done
+cat "$0.said" >&2
+exit $status
+"#,
+        OpenBao::command().display()
+    );
+    let command_line = bao.file("vault", &command_line);
     let made_executable = std::process::Command::new("chmod").args(["+x", &command_line]).status().unwrap();
     assert!(made_executable.success());
     let folder = Path::new(&command_line).parent().unwrap().display();
