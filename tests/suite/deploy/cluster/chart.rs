@@ -1,9 +1,11 @@
 //! The chart by Helm.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::kubelet::Kubelet;
 use super::older::older_chart;
 use super::setup::{Cluster, assert_stored, said};
 use crate::harness::{TIMEOUT, assert_eventually};
@@ -104,6 +106,39 @@ async fn chart_is_installed_upgraded_rolled_back_and_uninstalled() {
     let mut left = before;
     left.insert("PersistentVolumeClaim sidekey data-sidekey-store-0".to_owned());
     cluster.holds(&left).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chart_test_passes_while_a_replica_is_ready() {
+    let (cluster, dir) = (Arc::new(Cluster::start().await), tempfile::tempdir().unwrap());
+    let chart = older_chart(dir.path());
+    // In threads of their own: helm waits for what the kubelet says.
+    let helm = async |arguments: &[&str]| {
+        let arguments: Vec<_> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let cluster = cluster.clone();
+        let run = move || cluster.try_helm(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        tokio::task::spawn_blocking(run).await.unwrap()
+    };
+    let install = ["install", "sidekey", chart.to_str().unwrap(), "--wait"];
+    let output = helm(&[&install[..], &["--timeout", "3s"]].concat()).await;
+    assert!(!output.status.success(), "no Pod is ready: {}", said(&output));
+    cluster.helm(&["uninstall", "sidekey"]);
+
+    // What its Pods would be: a replica with the rights that the chart gives it.
+    let kubelet = Kubelet::start(&cluster, "127.0.0.1:1");
+    let output = helm(&[&install[..], &["--timeout", "90s"]].concat()).await;
+    assert!(output.status.success(), "{}", said(&output));
+    let test = ["test", "sidekey", "--timeout", "60s"];
+    let output = helm(&test).await;
+    assert!(!output.status.success(), "nothing listens: {}", said(&output));
+    drop(kubelet);
+
+    let webhook = Replica::start(&cluster.kubernetes, &[]).await;
+    webhook.ready().await;
+    let admin = webhook.admin_url("");
+    let _kubelet = Kubelet::start(&cluster, admin.trim_start_matches("http://"));
+    let output = helm(&test).await;
+    assert!(output.status.success(), "{}", said(&output));
 }
 
 #[tokio::test]
