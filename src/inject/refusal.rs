@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::pod::{Pod, name_of};
-use super::settings::Settings;
+use super::settings::{ProxyEnv, Settings};
 use super::sidecar::{ADMIN_PORT_NAME, CONFIG_VOLUME, CONTAINER, SECRETS_VOLUME};
 
 /// Why an object does not get the sidecar.
@@ -27,6 +27,11 @@ pub enum Refusal {
     /// The Pod runs on Windows.
     #[error("it runs on Windows")]
     Windows,
+    /// A container has no name, which Kubernetes demands. By it the variables of `proxy-env` are found again.
+    #[error(
+        "it has a container without a `name`, so that the variables of `proxy-env` could not be found again"
+    )]
+    NoName,
     /// A container has the sidecar's name.
     #[error("it has a container `{CONTAINER}`")]
     ContainerExists,
@@ -65,6 +70,10 @@ pub(super) fn of_pod(pod: Pod<'_>, settings: &Settings) -> Option<Refusal> {
     }
     if pod.containers().any(|container| name_of(container) == CONTAINER) {
         return Some(Refusal::ContainerExists);
+    }
+    if settings.proxy_env != ProxyEnv::Off && pod.containers().any(|container| name_of(container).is_empty())
+    {
+        return Some(Refusal::NoName);
     }
     let is_ours = |volume: &&Value| [CONFIG_VOLUME, SECRETS_VOLUME].contains(&name_of(volume));
     if let Some(volume) = pod.list("volumes").iter().find(is_ours) {
@@ -121,6 +130,14 @@ mod tests {
         }
         assert_eq!(of(&json!({"containers": app, "hostNetwork": false, "volumes": null})), None);
         assert_eq!(of(&json!({"hostNetwork": "no"})), None);
+    }
+
+    #[test]
+    fn container_without_a_name_is_refused_if_it_gets_variables() {
+        let spec = json!({ "spec": { "containers": [{ "name": "app" }, { "image": "b:1" }] } });
+        let of = |proxy_env| of_pod(Pod::new(&spec), &Settings { proxy_env, ..Settings::default() });
+        assert_eq!(of(ProxyEnv::Off), None);
+        assert_eq!(of(ProxyEnv::Http), Some(Refusal::NoName));
     }
 
     #[test]
