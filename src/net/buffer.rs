@@ -112,7 +112,6 @@ impl Buffer {
 
     /// Appends bytes, also if some were consumed. Nothing must be retained.
     pub(crate) fn append(&mut self, bytes: &[u8]) {
-        self.acquire_again();
         if self.start > 0 && self.data.len() + bytes.len() > self.data.capacity() {
             self.data.drain(..self.start);
             self.start = 0;
@@ -151,21 +150,8 @@ impl Buffer {
         pin!(io.read_buf(&mut self.data)).poll(cx)
     }
 
-    /// Returns the memory to the pool. The buffer stays usable, and is empty.
-    pub(crate) fn recycle(&mut self) {
-        drop(std::mem::replace(self, Self { data: Vec::new(), start: 0, retained: None, secret: 0 }));
-    }
-
-    /// Takes memory from the pool again, if it was [recycled](Self::recycle).
-    fn acquire_again(&mut self) {
-        if self.data.capacity() == 0 {
-            self.data = buffer_pool::take();
-        }
-    }
-
     /// Makes room for the next read, if there is little left.
     fn make_room(&mut self) {
-        self.acquire_again();
         if self.data.capacity() - self.data.len() < READ_SIZE / 8 {
             if self.retained.is_some_and(|retained| self.data.len() - retained > MAX_RETAINED - READ_SIZE / 8)
             {
@@ -245,20 +231,6 @@ mod tests {
             (buffer.filled(), buffer.data.capacity()),
             (&[231; 5][..], Buffer::acquire().data.capacity())
         );
-    }
-
-    #[tokio::test]
-    async fn recycled_buffer_has_as_much_room_as_another() {
-        for is_read in [true, false] {
-            let mut buffer = Buffer::acquire();
-            buffer.recycle();
-            if is_read {
-                buffer.fill(&mut &b"a"[..]).await.unwrap();
-            } else {
-                buffer.append(b"a");
-            }
-            assert_eq!((buffer.filled(), buffer.data.capacity()), (&b"a"[..], READ_SIZE), "{is_read}");
-        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(crate) async fn serve<S: Io>(
 /// Does the TLS handshake, and serves the connection if it succeeds. A caller that does not begin with TLS gets an
 /// error without it.
 async fn serve_tls(context: &mut ConnectionContext, mut stream: impl Io, tls: &ListenerTls) {
-    let mut stream = Prefixed::new(Buffer::acquire(), &mut stream);
+    let mut stream = Prefixed::new(None, &mut stream);
     let mut timer = ReusableTimer::default();
     let Ok(Ok(Some(first))) = timer.timeout(tls::HANDSHAKE_TIMEOUT, stream.first()).await else { return };
     if first == TLS_HANDSHAKE {
@@ -98,7 +98,7 @@ async fn serve_connect(
         }
         Route::Intercept(server) => {
             let by = (target.authority, target.credential);
-            intercept(context, Prefixed::new(read, io), server, by).await;
+            intercept(context, Prefixed::new(Some(read), io), server, by).await;
         }
     }
 }
