@@ -62,8 +62,6 @@ pub(crate) enum End {
     Error(Reason),
     #[error("{0}")]
     Failed(#[from] io::Error),
-    #[error("what it has begun to send is not complete in time")]
-    Unfinished,
 }
 
 impl From<End> for io::Error {
@@ -71,7 +69,6 @@ impl From<End> for io::Error {
         match end {
             End::Closed => io::ErrorKind::UnexpectedEof.into(),
             End::Failed(error) => error,
-            End::Unfinished => io::ErrorKind::TimedOut.into(),
             end @ End::Error(_) => Self::other(end),
         }
     }
@@ -164,7 +161,6 @@ impl<I: AsyncRead + AsyncWrite + Unpin> FramesIo<I, Responses> {
             End::Closed => StreamError::Io(io::ErrorKind::UnexpectedEof),
             End::Error(reason) => StreamError::Connection(*reason),
             End::Failed(error) => StreamError::Io(error.kind()),
-            End::Unfinished => StreamError::Io(io::ErrorKind::TimedOut),
         });
     }
 }

@@ -2,6 +2,7 @@
 //! frames of several streams.
 
 use std::future::{Future as _, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -44,9 +45,6 @@ pub(crate) async fn serve(context: &ConnectionContext, io: &mut impl Io, buffer:
     let reason = match &ended {
         Ok(()) => Reason::NO_ERROR,
         Err(end) => {
-            if matches!(end, End::Unfinished) {
-                context.plane.metrics.error("", ErrorReason::BadRequest.as_str());
-            }
             tracing::debug!("a caller's HTTP/2 connection ends: {end}");
             if let End::Error(reason) = end { *reason } else { Reason::NO_ERROR }
         }
@@ -133,7 +131,10 @@ async fn run<I: Io>(
                 return timer.poll_elapsed(LINGER_TIMEOUT, cx).map(Ok);
             }
             if unfinished.is_some() {
-                return timer.poll_elapsed(limits.head, cx).map(|()| Err(End::Unfinished));
+                return timer.poll_elapsed(limits.head, cx).map(|()| {
+                    record_rejection(&current, "what the caller has begun to send is not complete in time");
+                    Err(End::Failed(io::ErrorKind::TimedOut.into()))
+                });
             }
             if is_idle {
                 return timer.poll_elapsed(limits.keep_alive, cx).map(Ok);
