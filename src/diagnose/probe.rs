@@ -10,6 +10,7 @@ use crate::credential::{
     Verdict, upstream_errors, write_signed_head,
 };
 use crate::proto::challenge::{self, Challenge};
+use crate::proto::origin_date;
 use crate::refresh::clock_skew;
 use crate::runtime::service::Service;
 use crate::upstream::{ConnectError, Endpoint, ProtocolRequirements, Stream};
@@ -192,14 +193,7 @@ fn parse(bytes: &[u8], observe: &Observe<'_>) -> Result<Parsed, ProbeError> {
     let status = head.code.ok_or(ProbeError::NotHttp)?;
     let verdict = if status < 200 { Verdict::Pass } else { observe(status, head.headers) };
     let response = ResponseHead { status, challenges, clock_skew: None, errors: Vec::new() };
-    Ok(Parsed::Whole { response, date: date(head.headers), length, verdict })
-}
-
-/// The time of the upstream's clock. The `Date` of a response from a cache is that of the first one (RFC 9111 §5.1).
-fn date(fields: &[httparse::Header<'_>]) -> Option<SystemTime> {
-    let find = |name: &str| fields.iter().find(|field| field.name.eq_ignore_ascii_case(name));
-    let date = find("date").filter(|_| find("age").is_none())?;
-    httpdate::parse_http_date(std::str::from_utf8(date.value).ok()?.trim()).ok()
+    Ok(Parsed::Whole { response, date: origin_date(head.headers), length, verdict })
 }
 
 /// The scheme and the error code of a challenge, if they are registered: schemes of the IANA registry, error codes of RFC 6750

@@ -9,7 +9,9 @@ pub mod grpc_web;
 pub mod http2;
 pub mod max_forwards;
 pub mod method;
+mod origin_date;
 pub mod retry_after;
 pub mod via;
 
 pub use field_name::FieldName;
+pub use origin_date::origin_date;

@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use httparse::Header;
 
+use super::time::unix_seconds;
+use crate::proto::origin_date;
+
 /// A signature is accepted if its time is at most five minutes off. A difference of less than this, in seconds, is
 /// therefore no reason for a rejection.
 pub(in crate::credential) const TOLERANCE: i64 = 4 * 60;
@@ -21,7 +24,7 @@ impl ClockCorrection {
     /// Learns from the `Date` of a response that rejects a signature. `now` is this machine's time in seconds since
     /// 1970. Returns the new correction if the time of the signature was off.
     pub(super) fn learn(&self, fields: &[Header<'_>], now: i64) -> Option<i64> {
-        let server = date(fields)?;
+        let server = unix_seconds(origin_date(fields)?);
         let used = now.saturating_add(self.seconds());
         if (server - used).abs() < TOLERANCE {
             return None;
@@ -29,14 +32,6 @@ impl ClockCorrection {
         self.0.store(server - now, Ordering::Relaxed);
         Some(server - now)
     }
-}
-
-/// The `Date` of a response, in seconds since 1970, unless the response is from a cache (RFC 9111 §5.1).
-fn date(fields: &[Header<'_>]) -> Option<i64> {
-    let find = |name: &str| fields.iter().find(|field| field.name.eq_ignore_ascii_case(name));
-    let date = find("date").filter(|_| find("age").is_none())?;
-    let date = httpdate::parse_http_date(std::str::from_utf8(date.value).ok()?.trim()).ok()?;
-    Some(super::time::unix_seconds(date))
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ impl Subject {
         Self { presenter, ..self }
     }
 
-    /// Who presents it.
+    /// Who presents the token.
     pub(super) fn presenter(&self) -> Presenter {
         self.presenter
     }

@@ -65,7 +65,7 @@ struct State {
     cache: Cache,
     /// The token requests that wait or run: one for each token of a caller.
     pending: HashMap<SubjectId, watch::Receiver<Progress>>,
-    /// Their number by caller.
+    /// The number of pending token requests of each presenter.
     places: HashMap<Presenter, usize>,
 }
 

@@ -10,7 +10,7 @@ pub enum KeyError {
         "no private key found; expected PEM (`-----BEGIN PRIVATE KEY-----`, `RSA PRIVATE KEY` or `EC PRIVATE KEY`)"
     )]
     NotPem,
-    /// Nothing.
+    /// A text of nothing but whitespace.
     #[error("the private key is empty")]
     Empty,
     /// The content of PEM without its first and its last line.

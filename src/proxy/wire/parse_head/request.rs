@@ -21,7 +21,7 @@ pub(crate) struct RequestHead<'h, 'b> {
     pub(crate) host: &'b str,
     /// Whether the target has the absolute form, which is for proxies.
     pub(crate) absolute: bool,
-    /// Path and query.
+    /// The path and the query of the target.
     pub(crate) path: &'b str,
     pub(crate) fields: &'h [Header<'b>],
     /// Whether `Connection` names other fields (connection options, RFC 9110 §7.6.1).
