@@ -122,13 +122,20 @@ impl Machine {
         format!("sidekey-{}", self.dir.path().file_name().unwrap().to_str().unwrap())
     }
 
-    /// The process of the container's systemd: the child of the process that was started here.
+    /// The container's first process: the child of what was started here that is process 1 of its own namespace. What is started has
+    /// other children before it (`mkdir`, and the process of systemd-nspawn that prepares the container).
     fn first_process(&self) -> Option<String> {
         let id = self.container.as_ref()?.id();
-        let children =
-            fs::read_to_string(Path::new("/proc").join(format!("{id}/task/{id}/children"))).ok()?;
-        children.split_whitespace().next().map(str::to_owned)
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
+        children.split_whitespace().find(|child| is_first_of_its_namespace(child)).map(str::to_owned)
     }
+}
+
+/// Whether a process has another id here and is process 1 of the innermost namespace that it is in (proc_pid_status(5), `NSpid`).
+fn is_first_of_its_namespace(id: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    ids.split_whitespace().skip(1).last() == Some("1")
 }
 
 impl Drop for Machine {
