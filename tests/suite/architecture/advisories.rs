@@ -2,11 +2,11 @@
 //! database itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use semver::{Version, VersionReq};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+
+use super::files::{Lock, Locked, read};
 
 #[derive(Deserialize)]
 struct Database {
@@ -22,17 +22,6 @@ struct Advisory {
     patched: Vec<VersionReq>,
     #[serde(default)]
     unaffected: Vec<VersionReq>,
-}
-
-#[derive(Deserialize)]
-struct Lock {
-    package: Vec<Locked>,
-}
-
-#[derive(Deserialize)]
-struct Locked {
-    name: String,
-    version: Version,
 }
 
 #[derive(Deserialize)]
@@ -55,11 +44,6 @@ impl Advisory {
     fn affects(&self, version: &Version) -> bool {
         !self.patched.iter().chain(&self.unaffected).any(|range| range.matches(version))
     }
-}
-
-fn read<T: DeserializeOwned>(file: &str) -> T {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
 
 /// The advisories that hold for a package of a lock file: identifier, and package with version.
@@ -92,7 +76,7 @@ fn dependencies_have_no_advisory_but_those_that_deny_toml_names() {
 fn dependency_with_an_advisory_is_found() {
     let database: Database = read("tests/data/advisories.toml");
     let affected = |name: &str, version: &str| {
-        let package = vec![Locked { name: name.into(), version: Version::parse(version).unwrap() }];
+        let package = vec![Locked::new(name, Version::parse(version).unwrap())];
         found(&database, &Lock { package }).into_keys().collect::<Vec<_>>()
     };
     // Patched in two lines of versions: >= 0.3.26, < 0.4.0, and >= 0.4.4. An earlier advisory has other ranges.

@@ -1,10 +1,11 @@
 //! The policy of deny.toml for dependencies, in every run of the tests. `make audit` has cargo-deny check the same, and more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::Command;
 
 use serde::Deserialize;
+
+use super::files::{Lock, read};
 
 /// deny.toml, as far as it is checked here.
 #[derive(Deserialize)]
@@ -53,6 +54,12 @@ struct Sources {
     allow_registry: BTreeSet<String>,
 }
 
+/// The manifest of the program, as far as it is checked here.
+#[derive(Deserialize)]
+struct Manifest {
+    dependencies: BTreeMap<String, toml::Value>,
+}
+
 /// What cargo knows of the packages for one target.
 #[derive(Deserialize)]
 struct Metadata {
@@ -77,11 +84,6 @@ struct Resolve {
 struct Node {
     id: String,
     dependencies: Vec<String>,
-}
-
-fn policy() -> Policy {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deny.toml");
-    toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn metadata(target: &str) -> Metadata {
@@ -133,7 +135,7 @@ fn is_licensed(expression: Option<&str>, is_allowed: impl Fn(&str) -> bool) -> b
 
 #[test]
 fn dependencies_keep_the_policy_of_deny_toml() {
-    let policy = policy();
+    let policy: Policy = read("deny.toml");
     assert!(!policy.graph.targets.is_empty());
     for target in &policy.graph.targets {
         let metadata = metadata(target);
@@ -145,7 +147,7 @@ fn dependencies_keep_the_policy_of_deny_toml() {
 
 #[test]
 fn dependency_that_breaks_the_policy_is_found() {
-    let policy = policy();
+    let policy: Policy = read("deny.toml");
     let package = |name: &str, license: Option<&str>, source: Option<&str>| Package {
         id: format!("{name} 1"),
         name: name.into(),
@@ -184,4 +186,31 @@ fn dependency_that_breaks_the_policy_is_found() {
     let broken = broken(&policy, &metadata);
     let named: Vec<_> = broken.iter().map(|text| text.split(' ').next().unwrap()).collect();
     assert_eq!(named, ["copyleft", "silent", "git", "good", "good"], "{broken:#?}");
+}
+
+/// What is fuzzed is what is built: the same dependencies, in the same versions.
+#[test]
+fn fuzz_targets_have_the_dependencies_of_the_program() {
+    let (program, fuzz): (Lock, Lock) = (read("Cargo.lock"), read("fuzz/Cargo.lock"));
+    let versions = |lock: &Lock| {
+        let packages = lock.package.iter().map(|package| format!("{} {}", package.name, package.version));
+        packages.collect::<BTreeSet<_>>()
+    };
+    let own = ["arbitrary", "libfuzzer-sys", "sidekey-fuzz"];
+    let (locked, mut others) = (versions(&program), versions(&fuzz));
+    others.retain(|package| !locked.contains(package) && !own.contains(&package.split(' ').next().unwrap()));
+    assert!(fuzz.package.len() > 300 && others.is_empty(), "{} packages, {others:?}", fuzz.package.len());
+
+    let manifest: Manifest = read("Cargo.toml");
+    let declared = manifest
+        .dependencies
+        .iter()
+        .map(|(name, value)| value.get("package").and_then(toml::Value::as_str).unwrap_or(name).to_owned());
+    let sidekey = fuzz.package.iter().find(|package| package.name == "sidekey").unwrap();
+    let names = sidekey.dependencies.iter().map(|name| name.split(' ').next().unwrap().to_owned());
+    assert_eq!(
+        names.collect::<BTreeSet<_>>(),
+        declared.collect(),
+        "cargo metadata --manifest-path fuzz/Cargo.toml"
+    );
 }

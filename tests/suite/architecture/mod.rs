@@ -5,6 +5,7 @@ mod circles;
 mod circles_selftest;
 mod dependencies;
 mod exceptions;
+mod files;
 mod floors;
 mod imports;
 mod program;
