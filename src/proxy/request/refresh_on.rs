@@ -6,7 +6,7 @@ use super::state::Request;
 use crate::config::RefreshOn;
 use crate::net::buffer::Buffer;
 use crate::proxy::error::{ErrorReason, ProxyError};
-use crate::proxy::wire::framing::{Framing, Segment};
+use crate::proxy::wire::framing::{Framing, FramingError, Segment};
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::HeaderBuffer;
 use crate::proxy::wire::text::{is_encoded, is_event_stream, is_text};
@@ -77,7 +77,8 @@ impl Request<'_> {
         let mut content = Vec::new();
         let mut at = length;
         loop {
-            let count = match framing.next(&response.filled()[at..]).map_err(ProxyError::from)? {
+            let segment = framing.next_of_response(&mut response.filled_mut()[at..], None);
+            let count = match segment.map_err(FramingError::of_upstream)? {
                 Segment::Content(count) => {
                     content.extend_from_slice(&response.filled()[at..at + count]);
                     count

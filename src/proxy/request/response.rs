@@ -15,7 +15,7 @@ use crate::proto::via;
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::wire::body::Body;
 use crate::proxy::wire::body_guard::BodyGuard;
-use crate::proxy::wire::framing::Framing;
+use crate::proxy::wire::framing::{Framing, FramingError};
 use crate::proxy::wire::leak_guard::LeakGuard;
 use crate::proxy::wire::parse_head;
 use crate::proxy::wire::parse_head::{HeaderBuffer, ResponseHead};
@@ -152,12 +152,7 @@ impl<'p> Request<'p> {
         // Nothing was sent yet, so that Sidekey can still respond with an error.
         let is_complete = match transfer_mode {
             _ if body_guard.is_some() => false,
-            TransferMode::Passthrough => body.count(response).map_err(|error| {
-                ProxyError::new(
-                    ErrorReason::UpstreamProtocol,
-                    format!("the upstream's body is malformed: {error}"),
-                )
-            })?,
+            TransferMode::Passthrough => body.count(response).map_err(FramingError::of_upstream)?,
             TransferMode::Dechunk | TransferMode::Chunk => false,
         };
         if is_complete {

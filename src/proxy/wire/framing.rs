@@ -293,6 +293,11 @@ impl FramingError {
     pub(crate) fn is_too_large(&self) -> bool {
         self.0 == TOO_LARGE
     }
+
+    /// Converts the error of a response's body of which nothing was passed on.
+    pub(crate) fn of_upstream(self) -> ProxyError {
+        ProxyError::new(ErrorReason::UpstreamProtocol, format!("the upstream's body is malformed: {self}"))
+    }
 }
 
 impl From<FramingError> for ProxyError {

@@ -133,6 +133,20 @@ async fn body_that_is_not_held_is_not_sent_again_and_the_next_request_is_right()
 }
 
 #[tokio::test]
+async fn malformed_body_that_is_searched_is_an_error_of_the_upstream() {
+    let ruled = Ruled::start("{ status: 200, code: Expired }").await;
+    let answer = |rest: &str| {
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+        MockResponse::raw(format!("{head}{rest}"))
+    };
+    ruled.upstream.next(answer("ZZ\r\n{}\r\n0\r\n\r\n"));
+    let response = ruled.sidekey.get("/api/x").await;
+    assert_eq!((response.status, response.sidekey_error()), (502, Some("upstream_protocol")));
+    // What passes without rules passes with them (RFC 9112 §5.1).
+    ruled.passes(answer("2\r\n{}\r\n0\r\nX-Sum : 1\r\n\r\n"), 200, b"{}", "a space before a colon").await;
+}
+
+#[tokio::test]
 async fn stream_of_events_is_not_held() {
     let ruled = Ruled::start("{ status: 200, code: token_revoked }").await;
     let gate = Gate::closed();
