@@ -83,6 +83,8 @@ impl<'a> OutboundBody<'a> {
 pub struct ForwardedFields<'a> {
     /// All fields, as the caller sent them.
     pub all: &'a [Header<'a>],
+    /// The same, of a list of credentials as well: there `all` is what is signed last, with the fields of the others.
+    pub of_caller: &'a [Header<'a>],
     /// The parts of the request that belong to the credential.
     pub owned: &'a Owned,
     /// Whether `Connection` names other fields (connection options, RFC 9110 §7.6.1).
@@ -108,6 +110,7 @@ impl<'a> ForwardedFields<'a> {
     pub fn of(all: &'a [Header<'a>], owned: &'a Owned) -> Self {
         Self {
             all,
+            of_caller: all,
             owned,
             has_connection_options: false,
             replaces_traceparent: false,

@@ -66,7 +66,10 @@ impl Several {
         // What callers sent in their place was removed before.
         let owned = Owned::default();
         let request = OutboundRequest {
-            fields: ForwardedFields::of(&all, &owned),
+            fields: ForwardedFields {
+                of_caller: request.fields.of_caller,
+                ..ForwardedFields::of(&all, &owned)
+            },
             query: request.query.as_deref().map(Into::into),
             ..*request
         };

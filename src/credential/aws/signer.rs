@@ -181,7 +181,8 @@ impl AwsSigner {
         injection: &mut Injection<'s>,
     ) -> Result<(), NotReady> {
         let fields: Vec<_> = request.fields.iter().filter(|field| is_signed(field.name)).collect();
-        let payload = self.payload.text(&request.body, request.fields.all, request.origin).ok_or(NotReady)?;
+        let payload =
+            self.payload.text(&request.body, request.fields.of_caller, request.origin).ok_or(NotReady)?;
         let day = self.day_key(timestamp.date(), keys, version)?;
         let scope = scope(timestamp, self.scope.region.one(), &self.scope.service);
         let access_key_id = keys.access_key_id.expose();

@@ -381,6 +381,7 @@ fn sign(
         query: query.map(|query| owned.strip_query(query)),
         fields: ForwardedFields {
             all: head.fields,
+            of_caller: head.fields,
             owned,
             has_connection_options: head.has_connection_options,
             replaces_traceparent: span.is_some(),

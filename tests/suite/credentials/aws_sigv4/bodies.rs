@@ -3,7 +3,7 @@
 use ring::digest;
 
 use super::verifier::hex;
-use super::{SECRET, config, verify};
+use super::{ID, SECRET, config, verify};
 use crate::harness::{MockUpstream, Pki, Request, Sidekey};
 
 const LARGE: usize = 70_000;
@@ -45,6 +45,36 @@ async fn hash_that_the_caller_states_is_signed_for_a_large_body() {
         let request = upstream.last_request();
         assert_eq!(request.body.len(), body.len());
         assert_eq!(verify(&request, SECRET).unwrap().payload, hash);
+    }
+}
+
+#[tokio::test]
+async fn what_the_caller_states_of_a_body_is_signed_beside_another_credential() {
+    let pki = Pki::new();
+    let upstream = MockUpstream::tls(&pki).await;
+    let signing = |service: &str| {
+        format!(
+            "{{ type: aws_sigv4, service: {service}, region: eu-west-1, access_key_id: {ID}, secret_access_key: {SECRET} }}"
+        )
+    };
+    for (service, of_body) in [
+        ("execute-api", hex(digest::digest(&digest::SHA256, b"{}").as_ref())),
+        ("s3", "STREAMING-UNSIGNED-PAYLOAD-TRAILER".to_owned()),
+    ] {
+        let services = format!(
+            "api: {{ upstream: '{}', tls: {{ ca_file: {} }}, auth: [{{ type: api_key, name: X-Api-Key, value: k-canary }}, {}] }}",
+            upstream.url(),
+            pki.ca_file(),
+            signing(service)
+        );
+        let sidekey = Sidekey::serving(&services).start_ready().await;
+        let call =
+            Request::post(sidekey.url("/api/x"), b"{}".to_vec()).header("X-Amz-Content-Sha256", &of_body);
+        assert_eq!(call.send().await.status, 200, "{service}");
+        let request = upstream.last_request();
+        assert_eq!(request.headers.all("x-api-key"), ["k-canary"]);
+        assert_eq!(request.headers.all("x-amz-content-sha256"), [of_body.as_str()]);
+        assert_eq!(verify(&request, SECRET).unwrap().payload, of_body);
     }
 }
 
