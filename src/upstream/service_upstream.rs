@@ -116,6 +116,11 @@ impl Upstream {
         }
     }
 
+    /// The endpoint that was picked before; `None` if it is none of these, as with a wildcard.
+    pub fn same(&self, before: &Endpoint) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|own| std::ptr::eq(*own, before))
+    }
+
     /// Picks an endpoint that is none of `failed`; `None` if there is no other.
     pub fn pick_another(&self, failed: &[&Endpoint]) -> Option<&Endpoint> {
         (failed.len() < self.endpoints.len()).then(|| self.pick_among(failed))

@@ -44,6 +44,9 @@ const MAX_PROBE_SIZE: u64 = 32 * 1024;
 pub(crate) struct Attempt<'a> {
     /// URLs of the upstream to which no connection could be opened.
     pub(crate) failed: &'a [&'a Endpoint],
+    /// The URL of earlier attempts, which stays that of the request unless it is among `failed`: what its server has given, such as
+    /// a nonce, is no other server's.
+    pub(crate) endpoint: Option<&'a Endpoint>,
     /// The version of the credential that the upstream has just rejected.
     pub(crate) after: Option<CredentialVersion>,
     /// The span that records the request.
@@ -66,6 +69,7 @@ impl Attempt<'_> {
     /// The first attempt of a request.
     pub(crate) const FIRST: Self = Self {
         failed: &[],
+        endpoint: None,
         after: None,
         span: SpanSource::Start,
         body: None,
@@ -220,7 +224,10 @@ pub(crate) fn prepare<'p>(
         return Err(Rejection { reply: Reply::Options, ..rejection });
     }
     let upstream = &service.upstream;
-    let endpoint = if attempt.failed.is_empty() { None } else { upstream.pick_another(attempt.failed) };
+    let endpoint = match attempt.failed {
+        [] => attempt.endpoint.and_then(|before| upstream.same(before)),
+        failed => upstream.pick_another(failed),
+    };
     let endpoint = match endpoint.or_else(|| upstream.pick()) {
         Some(endpoint) => endpoint,
         None => slot

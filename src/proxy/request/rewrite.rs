@@ -21,6 +21,7 @@ impl Request<'_> {
         let body = self.signed_body.as_ref();
         let attempt = Attempt {
             failed,
+            endpoint: Some(self.endpoint),
             after: self.rejected,
             span: SpanSource::Existing(self.span.as_deref()),
             body: body.map(SignedBody::content),

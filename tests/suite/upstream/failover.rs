@@ -93,3 +93,47 @@ async fn failover_tries_every_url_if_all_are_down() {
         assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_connect"));
     }
 }
+
+/// A body that is signed is read after the request has its turn.
+#[tokio::test]
+async fn requests_that_are_signed_late_take_turns() {
+    let (one, two) = (MockUpstream::plain().await, MockUpstream::plain().await);
+    let services = format!(
+        "api: {{ upstream: ['{}', '{}'], auth: {{ type: hmac, key: s1gning-key, parts: [method, path, body_digest], header: X-Signature }} }}",
+        one.url(),
+        two.url()
+    );
+    let sidekey = Sidekey::serving(&services).start_ready().await;
+    for _ in 0..4 {
+        assert_eq!(Request::post(sidekey.url("/api/x"), "body").send().await.status, 200);
+    }
+    assert_eq!((one.request_count(), two.request_count()), (2, 2));
+}
+
+/// A nonce is that of one server.
+#[tokio::test]
+async fn request_after_a_401_goes_to_the_same_url() {
+    let (one, two) = (MockUpstream::plain().await, MockUpstream::plain().await);
+    for (upstream, nonce) in [(&one, "of-one"), (&two, "of-two")] {
+        upstream.respond_with(move |request| {
+            let is_answer = request
+                .header("authorization")
+                .is_some_and(|answer| answer.contains(&format!("nonce=\"{nonce}\"")));
+            if is_answer {
+                return MockResponse::ok("ok");
+            }
+            let challenge = format!("Digest realm=\"r\", nonce=\"{nonce}\", qop=\"auth\", algorithm=SHA-256");
+            MockResponse::status(401).header("WWW-Authenticate", &challenge)
+        });
+    }
+    let services = format!(
+        "api: {{ upstream: ['{}', '{}'], auth: {{ type: digest, username: me, password: s3cret-canary }} }}",
+        one.url(),
+        two.url()
+    );
+    let sidekey = Sidekey::serving(&services).start_ready().await;
+    for number in 0..6 {
+        assert_eq!(sidekey.get("/api/x").await.status, 200, "request {number}");
+    }
+    assert_eq!((one.request_count(), two.request_count()), (4, 4), "each was asked once for its challenge");
+}
