@@ -8,6 +8,7 @@
 //! response_head      bytes of a head -> the field block of a response to a caller
 //! upstream_request   bytes of a head -> the field block of a request to an upstream
 //! upstream_response  the field block of an upstream's response -> bytes of a head
+//! target             the characters of a target
 //! fields             fields that may be in a block, and how a trailer section is read and written
 //! frame              frames as they are on the wire
 //! hpack/             the compression of fields
@@ -31,6 +32,7 @@ mod outbound;
 mod reason;
 pub(crate) mod request_head;
 pub(crate) mod response_head;
+mod target;
 pub(crate) mod upstream_request;
 pub(crate) mod upstream_response;
 pub mod websocket;
@@ -40,3 +42,4 @@ pub use coding::Coding;
 pub use outbound::BodySink;
 pub use outbound::OutboundBody;
 pub(crate) use reason::Reason;
+pub use target::encode_target;

@@ -1,6 +1,5 @@
 //! Translates the HTTP/1.1 head of a request, as the data plane has written it, to a field block for an upstream.
 
-use std::borrow::Cow;
 use std::io;
 use std::mem::MaybeUninit;
 
@@ -11,6 +10,7 @@ use memchr::memmem;
 use super::coding::{Coding, malformed};
 use super::fields::{is_in_http2, is_sensitive};
 use super::hpack::encoder;
+use super::target::encode_target;
 use crate::proto::fields::HeaderClass;
 
 /// Number of fields that are parsed on the stack: those of a request that the data plane passes on, and some that
@@ -76,28 +76,6 @@ pub(crate) fn encode_request(
 
 fn is_credential(field: &Header<'_>, sensitive: &[HeaderName]) -> bool {
     sensitive.iter().any(|name| name.as_str().eq_ignore_ascii_case(field.name))
-}
-
-/// Percent-encodes the characters that no URI has (RFC 3986 §2): HTTP/1.1 servers accept them, HTTP/2
-/// libraries do not.
-fn encode_target(target: &str) -> Cow<'_, str> {
-    let is_invalid =
-        |byte: u8| matches!(byte, b'<' | b'>' | b'`' | b'"' | b'{' | b'}' | b'|' | b'^' | b'\\' | 0x7f..);
-    if !target.bytes().any(is_invalid) {
-        return Cow::Borrowed(target);
-    }
-    let mut encoded = String::with_capacity(target.len() + 16);
-    for byte in target.bytes() {
-        if is_invalid(byte) {
-            encoded.push('%');
-            for digit in [byte >> 4, byte & 0xf] {
-                encoded.push(char::from(b"0123456789ABCDEF"[usize::from(digit)]));
-            }
-        } else {
-            encoded.push(char::from(byte));
-        }
-    }
-    Cow::Owned(encoded)
 }
 
 #[cfg(test)]

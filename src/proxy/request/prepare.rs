@@ -24,6 +24,7 @@ use crate::credential::{
 use crate::metrics::MethodLabel;
 use crate::net::buffer::Buffer;
 use crate::oauth2::caller_tokens::Subject;
+use crate::proto::http2::encode_target;
 use crate::proto::{max_forwards, method, via};
 use crate::proxy::error::{ErrorReason, ProxyError};
 use crate::proxy::request_id::RequestId;
@@ -35,7 +36,7 @@ use crate::proxy::wire::response_urls::CallerAuthority;
 use crate::runtime::base_path::escapes_base_path;
 use crate::runtime::route::MatchKind;
 use crate::runtime::service::Service;
-use crate::upstream::{Endpoint, LimitExceeded, RequestPermit};
+use crate::upstream::{Endpoint, LimitExceeded, ProtocolRequirements, RequestPermit};
 
 /// The largest request, in bytes, that is certain to be in the buffer when its response comes.
 const MAX_PROBE_SIZE: u64 = 32 * 1024;
@@ -377,7 +378,12 @@ fn sign(
             BodyNeed::Refused(why) => return Err(NotSigned::Refused(why)),
         },
     };
-    let (path, query) = split_query(rewritten.path_and_query);
+    let target = match rewritten.path_and_query {
+        // HTTP/2 has a target in one form only, which must be the one that is signed.
+        target if endpoint.may_share(requirements(head, attempt)) => encode_target(target),
+        target => target.into(),
+    };
+    let (path, query) = split_query(&target);
     let owned = &*service.removed;
     let request = OutboundRequest {
         method: head.method,
@@ -420,6 +426,11 @@ fn sign(
     let written = write_signed_head(out.bytes_mut(), signer, &request, connection);
     out.mark_secret();
     written.map_err(|_| signer.refusal(&request).map_or(NotSigned::NotReady, NotSigned::Refused))
+}
+
+/// What decides the version of HTTP in which a request is sent.
+fn requirements(head: &RequestHead<'_, '_>, attempt: &Attempt<'_>) -> ProtocolRequirements {
+    ProtocolRequirements { downstream_http2: attempt.is_http2, websocket: head.meta.is_websocket }
 }
 
 /// Splits a request target into path and query. Searches bytes, because this is done for every request.

@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::json;
 
 use crate::harness::{
-    MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, RecordedRequest, Request, Sidekey,
+    MockHttp2Upstream, MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, RecordedRequest,
+    Request, Sidekey,
 };
 use crate::suite::oauth2::setup::service;
 
@@ -61,6 +62,29 @@ async fn hmac_signs_what_is_sent() {
         assert_eq!(request.header("x-signature"), Some(expected(&request).as_str()), "{method} {target}");
     }
     assert!(!sidekey.log().contains(KEY));
+}
+
+/// HTTP/2 has no target with these characters.
+#[tokio::test]
+async fn hmac_signs_the_target_that_http2_has() {
+    let upstream = MockHttp2Upstream::plain().await;
+    let services = format!(
+        "api: {{ upstream: '{}/base', protocol: http2, auth: {{ type: hmac, key: {KEY}, parts: [path, query], header: X-Signature }} }}",
+        upstream.url()
+    );
+    let sidekey = Sidekey::serving(&services).start_ready().await;
+    for (target, sent, query) in [
+        ("/api/a|b/\u{e9}?q={1}^2", "/base/a%7Cb/%C3%A9", "q=%7B1%7D%5E2"),
+        ("/api/a%7cb?q=%7b", "/base/a%7cb", "q=%7b"),
+    ] {
+        let mut connection = sidekey.connect().await;
+        connection.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+        assert_eq!(connection.response().await.status, 200, "{target}");
+        let request = upstream.last_request();
+        assert_eq!((request.uri.path(), request.uri.query()), (sent, Some(query)));
+        let signature = openssl(&["-hmac", KEY], format!("{sent}\n{query}").as_bytes());
+        assert_eq!(request.headers["x-signature"], signature, "{target}");
+    }
 }
 
 #[tokio::test]
