@@ -17,6 +17,11 @@ impl ReceiveWindow {
         Self { size: size as usize, left: i64::from(size), unacknowledged: 0 }
     }
 
+    /// Its size.
+    pub(super) fn size(&self) -> usize {
+        self.size
+    }
+
     /// Takes what has come; returns whether it was within the window.
     pub(super) fn take(&mut self, length: usize) -> bool {
         self.left -= window_size(length);

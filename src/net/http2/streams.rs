@@ -13,6 +13,7 @@ use crate::proto::http2::Reason;
 use crate::proto::http2::frame::{self, DEFAULT_WINDOW, MAX_STREAM, PREFACE, kind, setting};
 use crate::proto::http2::limits::{
     CONNECTION_WINDOW, MAX_FRAME, MAX_HEAD, MAX_LOCAL_RESETS, REMEMBERED_RESETS, STREAM_WINDOW,
+    UPSTREAM_CONNECTION_WINDOW,
 };
 
 /// The limit on the bytes that are to be written, at which streams wait.
@@ -70,7 +71,7 @@ pub(crate) struct Streams {
 impl Streams {
     /// A connection from a caller, with `max_streams` streams at a time. Its settings are to be written.
     pub(crate) fn server(max_streams: u32) -> Self {
-        let mut streams = Self::new(Side::Server, max_streams as usize);
+        let mut streams = Self::new(Side::Server, max_streams as usize, CONNECTION_WINDOW);
         streams.begin(&[
             (setting::MAX_CONCURRENT_STREAMS, max_streams),
             (setting::INITIAL_WINDOW_SIZE, STREAM_WINDOW),
@@ -83,7 +84,7 @@ impl Streams {
 
     /// A connection to an upstream, whose heads have at most the size `max_head`. Its preface is to be written.
     pub(crate) fn client(max_head: u32) -> Self {
-        let mut streams = Self::new(Side::Client, usize::MAX);
+        let mut streams = Self::new(Side::Client, usize::MAX, UPSTREAM_CONNECTION_WINDOW);
         streams.out().extend_from_slice(PREFACE);
         streams.begin(&[
             (setting::ENABLE_PUSH, 0),
@@ -94,7 +95,7 @@ impl Streams {
         streams
     }
 
-    fn new(side: Side, limit: usize) -> Self {
+    fn new(side: Side, limit: usize, window: u32) -> Self {
         Self {
             side,
             ids: Vec::new(),
@@ -103,7 +104,7 @@ impl Streams {
             limit,
             out: None,
             send_window: i64::from(DEFAULT_WINDOW),
-            receive_window: ReceiveWindow::new(CONNECTION_WINDOW),
+            receive_window: ReceiveWindow::new(window),
             peer: Peer::default(),
             turns: Turns::default(),
             recent_resets: VecDeque::new(),
@@ -117,7 +118,8 @@ impl Streams {
 
     fn begin(&mut self, settings: &[(u16, u32)]) {
         frame::put_settings(self.out(), settings);
-        frame::put_window_update(self.out(), 0, (CONNECTION_WINDOW - DEFAULT_WINDOW) as usize);
+        let window = self.receive_window.size() - DEFAULT_WINDOW as usize;
+        frame::put_window_update(self.out(), 0, window);
     }
 
     /// The frames that are to be written, to append to.

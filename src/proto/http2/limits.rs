@@ -1,9 +1,12 @@
-//! Limits on HTTP/2 connections, the same toward callers and toward upstreams.
+//! Limits on HTTP/2 connections, the same toward callers and toward upstreams unless they say otherwise.
 
 /// Bytes that the peer may send by one stream before they are read.
 pub const STREAM_WINDOW: u32 = 256 * 1024;
-/// Bytes that the peer may send by all streams of a connection before they are read.
+/// Bytes that a caller may send by all streams of a connection before they are read.
 pub const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// The same for an upstream, whose connection is that of many callers: more than the windows of all its streams, so that callers that
+/// do not read their responses leave the connection to the others.
+pub const UPSTREAM_CONNECTION_WINDOW: u32 = 1 << 30;
 /// Size of the largest frame that is accepted.
 pub const MAX_FRAME: u32 = 32 * 1024;
 /// Size of the largest head of a request that is accepted: names, values and 32 bytes for each field (RFC 9113

@@ -2,11 +2,14 @@
 
 use bytes::Bytes;
 use h2::Reason;
+use h2::client::Builder;
 use tokio::task::JoinSet;
 
+use super::frame_server::{FrameServer, call, respond};
+use crate::harness::flag::END_HEADERS;
 use crate::harness::{
-    Http2, MockHttp2Upstream, MockResponse, MockUpstream, Pki, Request, Sidekey, assert_eventually, get,
-    part, post,
+    Frame, Http2, MockHttp2Upstream, MockResponse, MockUpstream, Pki, Request, Sidekey, assert_eventually,
+    fields, get, part, post,
 };
 use crate::suite::http::setup::{said, sidekey_for_url, sidekey_with_one_worker, wait_until_idle};
 
@@ -274,4 +277,32 @@ async fn http2_upstream_early_response_ends_the_upload() {
     let mut client = sidekey.connect().await;
     client.send("POST /api/early HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\nsome").await;
     assert_eq!(client.response().await.text(), "early");
+}
+
+/// What they leave unread is a matter of their streams, and not of the connection that all callers share.
+#[tokio::test]
+async fn http2_upstream_connection_is_free_while_callers_read_nothing() {
+    const CALLERS: usize = 6;
+    let (server, sidekey) = FrameServer::behind_sidekey("").await;
+    let mut stalled = Vec::new();
+    for _ in 0..CALLERS {
+        let mut caller = Http2::open_with(sidekey.address(), Builder::new().initial_window_size(0)).await;
+        stalled.push((caller.begin(get("/api/x")).await, caller));
+    }
+    for (stream, _) in &mut stalled {
+        stream.up.send_data(Bytes::new(), true).unwrap();
+    }
+    let mut upstream = server.accept().await;
+    for _ in 0..CALLERS {
+        let stream = upstream.until(Frame::HEADERS).await.expect("a request").stream;
+        upstream.send(Frame::HEADERS, END_HEADERS, stream, &fields(&[(":status", "200")])).await.unwrap();
+        // The window of a stream.
+        for _ in 0..16 {
+            upstream.send(Frame::DATA, 0, stream, &[0; 16 * 1024]).await.unwrap();
+        }
+    }
+    let calling = call(&sidekey);
+    let stream = upstream.until(Frame::HEADERS).await.expect("a request on the same connection").stream;
+    respond(&mut upstream, stream, "alive").await;
+    assert_eq!(calling.await.unwrap().text(), "alive");
 }
