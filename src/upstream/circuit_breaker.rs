@@ -3,7 +3,8 @@
 //! - Closed: requests are sent. `failure_limit` failures in a row open the breaker.
 //! - Open: requests are not sent. After `open_duration` the breaker is half-open.
 //! - Half-open: one request is sent, the probe. For all others the breaker is open for another `open_duration`.
-//!   The probe's success closes the breaker.
+//!   The probe's success closes the breaker. If its caller goes away before it has a result, the next request is the probe: otherwise
+//!   a caller that does so each time would keep the breaker open for all others.
 //!
 //! It is used for one of several endpoints (an open one is passed over) and for a whole service
 //! (`circuit_breaker`: requests are rejected). It consists of relaxed atomics: a success in the closed state
@@ -24,6 +25,8 @@ pub(super) struct CircuitBreaker {
     failures: AtomicU32,
     /// Off: closed. In the future: open. In the past: half-open.
     open_until: AtomicDeadline,
+    /// The failures before the last probe.
+    failures_before_probe: AtomicU32,
 }
 
 /// The change of state that a recorded result has caused.
@@ -40,19 +43,38 @@ pub(super) enum Transition {
 impl CircuitBreaker {
     /// A closed breaker. After `failure_limit` failures in a row it is open for `open_duration`.
     pub(super) fn new(failure_limit: u32, open_duration: Duration) -> Self {
-        Self { failure_limit, open_duration, failures: AtomicU32::new(0), open_until: AtomicDeadline::off() }
+        let (failures, failures_before_probe) = (AtomicU32::new(0), AtomicU32::new(0));
+        Self {
+            failure_limit,
+            open_duration,
+            failures,
+            open_until: AtomicDeadline::off(),
+            failures_before_probe,
+        }
     }
 
-    /// Whether a request may be sent; otherwise the time after which one may. In the half-open state the
-    /// first caller gets the probe, and for the others the breaker is open for another `open_duration`.
-    pub(super) fn try_acquire(&self) -> Result<(), Duration> {
-        let Some(until) = self.open_until.get() else { return Ok(()) };
+    /// Whether the request that asks is the probe, if it may be sent; otherwise the time after which one may. In the half-open state
+    /// the first caller gets the probe, and for the others the breaker is open for another `open_duration`.
+    pub(super) fn try_acquire(&self) -> Result<bool, Duration> {
+        let Some(until) = self.open_until.get() else { return Ok(false) };
         let now = Tick::now();
         if now < until {
             return Err(until.duration_since(now));
         }
-        let is_probe = self.open_until.replace(Some(until), now + self.open_duration);
-        if is_probe { Ok(()) } else { Err(self.open_duration) }
+        if !self.open_until.replace(Some(until), now + self.open_duration) {
+            return Err(self.open_duration);
+        }
+        self.failures_before_probe.store(self.failures(), Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Makes the breaker half-open again if the probe, which has ended, has no result.
+    pub(super) fn probe_ended(&self) {
+        if self.failures() == self.failures_before_probe.load(Ordering::Relaxed)
+            && let Some(until) = self.open_until.get()
+        {
+            self.open_until.replace(Some(until), Tick::now());
+        }
     }
 
     /// Whether the breaker is open or half-open: requests are rejected, except for the probe.
@@ -100,22 +122,41 @@ mod tests {
         assert_eq!(breaker.record_success(), Transition::None);
         for _ in 0..2 {
             assert_eq!(breaker.record_failure(), Transition::None);
-            assert_eq!(breaker.try_acquire(), Ok(()));
+            assert_eq!(breaker.try_acquire(), Ok(false));
         }
         assert!(!breaker.is_open());
         assert_eq!(breaker.record_failure(), Transition::Opened);
         assert!(breaker.is_open() && breaker.try_acquire().is_err());
         std::thread::sleep(Duration::from_millis(60));
-        assert_eq!(breaker.try_acquire(), Ok(()), "half-open: the probe");
+        assert_eq!(breaker.try_acquire(), Ok(true), "half-open: the probe");
         assert!(breaker.try_acquire().is_err(), "and no other request");
         assert_eq!(breaker.record_failure(), Transition::None, "it stays open");
         assert!(breaker.try_acquire().is_err());
         std::thread::sleep(Duration::from_millis(60));
-        assert_eq!(breaker.try_acquire(), Ok(()));
+        assert_eq!(breaker.try_acquire(), Ok(true));
         assert!(breaker.is_open(), "until the probe has succeeded");
         assert_eq!(breaker.record_success(), Transition::Closed);
         assert!(!breaker.is_open());
-        assert_eq!(breaker.try_acquire(), Ok(()));
-        assert_eq!(breaker.try_acquire(), Ok(()));
+        assert_eq!(breaker.try_acquire(), Ok(false));
+        assert_eq!(breaker.try_acquire(), Ok(false));
+    }
+
+    #[test]
+    fn probe_without_a_result_is_that_of_the_next_request() {
+        let breaker = CircuitBreaker::new(1, Duration::from_millis(30));
+        breaker.record_failure();
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(breaker.try_acquire(), Ok(true));
+        assert!(breaker.try_acquire().is_err());
+        breaker.probe_ended();
+        assert_eq!(breaker.try_acquire(), Ok(true), "the next one");
+        assert_eq!(breaker.record_failure(), Transition::None);
+        breaker.probe_ended();
+        assert!(breaker.try_acquire().is_err(), "a probe that has failed is over");
+        std::thread::sleep(Duration::from_millis(60));
+        assert_eq!(breaker.try_acquire(), Ok(true));
+        assert_eq!(breaker.record_success(), Transition::Closed);
+        breaker.probe_ended();
+        assert_eq!(breaker.try_acquire(), Ok(false), "and one that has succeeded");
     }
 }

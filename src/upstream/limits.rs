@@ -58,7 +58,7 @@ impl Limits {
         (in_flight.is_some() || rate.is_some()).then_some(Self { in_flight, rate, circuit_breaker: None })
     }
 
-    /// Acquires the permit to send one request; `None` if no limit counts requests in flight.
+    /// Acquires the permit to send one request; `None` if no limit counts requests in flight. The circuit breaker is asked after that.
     ///
     /// # Errors
     ///
@@ -82,14 +82,20 @@ impl Limits {
                 retry_after,
             })?;
         }
-        // The last check, because it may hand out the only probe.
-        if let Some(breaker) = &self.circuit_breaker {
-            breaker.try_acquire().map_err(|retry_after| LimitExceeded {
-                cause: "circuit: the breaker is open, because the last requests failed".into(),
-                retry_after,
-            })?;
-        }
         Ok(permit)
+    }
+
+    /// Whether a request that has its permit is the probe of the circuit breaker.
+    ///
+    /// # Errors
+    ///
+    /// If the circuit breaker is open.
+    pub(super) fn try_pass_breaker(&self) -> Result<bool, LimitExceeded> {
+        let Some(breaker) = &self.circuit_breaker else { return Ok(false) };
+        breaker.try_acquire().map_err(|retry_after| LimitExceeded {
+            cause: "circuit: the breaker is open, because the last requests failed".into(),
+            retry_after,
+        })
     }
 }
 

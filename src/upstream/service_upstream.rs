@@ -141,6 +141,22 @@ impl Upstream {
         self.limits.as_ref().map_or(Ok(None), |limits| limits.try_acquire())
     }
 
+    /// Asks the circuit breaker whether a request that has its permit may be sent. Returns whether it is the probe.
+    ///
+    /// # Errors
+    ///
+    /// If the circuit breaker is open.
+    pub fn try_pass_breaker(&self) -> Result<bool, LimitExceeded> {
+        self.limits.as_ref().map_or(Ok(false), |limits| limits.try_pass_breaker())
+    }
+
+    /// Records that the probe of the circuit breaker has ended, with a result or without.
+    pub fn probe_ended(&self) {
+        if let Some(breaker) = self.limits.as_ref().and_then(|limits| limits.circuit_breaker.as_ref()) {
+            breaker.probe_ended();
+        }
+    }
+
     /// Records that a request got a response with this status.
     pub fn record_response(&self, endpoint: &Endpoint, status: u16) {
         // The statuses of a gateway whose own upstream fails.

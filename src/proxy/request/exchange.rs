@@ -151,6 +151,8 @@ impl Request<'_> {
             return Err(ProxyError::new(ErrorReason::TooLarge, cause));
         }
         self.permit = upstream.try_acquire()?;
+        // The last check, because it may hand out the only probe.
+        self.is_probe = upstream.try_pass_breaker()?;
         if upstream.has_alternatives() {
             let began = Instant::now();
             let connecting = Box::pin(self.connect_any(&buffer.filled()[..length], out, false));

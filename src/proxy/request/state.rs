@@ -76,6 +76,8 @@ pub(crate) struct Request<'p> {
     pub(crate) address: Option<SocketAddr>,
     /// The permit of the service's limits, kept until the request ends.
     pub(crate) permit: Option<RequestPermit<'p>>,
+    /// Whether it is the probe of the circuit breaker.
+    pub(crate) is_probe: bool,
     /// The permit of the caller's limits, kept until the request ends.
     _caller_permit: Option<RequestPermit<'p>>,
     /// The caller; `None` if the configuration has no callers.
@@ -166,6 +168,7 @@ impl<'p> Request<'p> {
             connection: None,
             address: None,
             permit: None,
+            is_probe: false,
             _caller_permit: caller_permit,
             caller,
             protocol_requirements: ProtocolRequirements {
@@ -205,6 +208,9 @@ impl<'p> Request<'p> {
 
 impl Drop for Request<'_> {
     fn drop(&mut self) {
+        if self.is_probe {
+            self.service.upstream.probe_ended();
+        }
         let took = self.start.elapsed();
         self.service.metrics.end(self.method, self.status, took);
         if let (Some(span), Some(tracer)) = (self.span.take(), &self.context.snapshot().tracer) {

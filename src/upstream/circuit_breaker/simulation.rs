@@ -20,6 +20,7 @@ struct Sent {
     ends: Instant,
     /// Whether there will be a response; `None` if the caller goes away first.
     result: Option<bool>,
+    is_probe: bool,
 }
 
 struct World {
@@ -56,7 +57,7 @@ impl World {
     /// A request: it is sent, or rejected.
     fn request(&mut self) {
         match self.breaker.try_acquire() {
-            Ok(()) => self.send(),
+            Ok(is_probe) => self.send(is_probe),
             Err(wait) => {
                 self.promises.seen("rejected requests");
                 if !self.is_open {
@@ -77,7 +78,7 @@ impl World {
         }
     }
 
-    fn send(&mut self) {
+    fn send(&mut self, is_probe: bool) {
         self.promises.seen("requests");
         if self.is_open {
             self.promises.seen("probes");
@@ -95,7 +96,7 @@ impl World {
             // Nothing is known of the upstream before the next probe.
             self.since = Instant::now();
         }
-        self.in_flight.push(Sent { ends: Instant::now() + latency, result });
+        self.in_flight.push(Sent { ends: Instant::now() + latency, result, is_probe });
     }
 
     /// Records the results that are there by now.
@@ -103,7 +104,16 @@ impl World {
         let now = Instant::now();
         let mut ended: Vec<_> = self.in_flight.extract_if(.., |sent| sent.ends <= now).collect();
         ended.sort_by_key(|sent| sent.ends);
-        for is_success in ended.into_iter().filter_map(|sent| sent.result) {
+        for Sent { result, is_probe, .. } in ended {
+            let Some(is_success) = result else {
+                if is_probe {
+                    self.promises.seen("probes without a result");
+                    self.breaker.probe_ended();
+                    // The next request is the probe.
+                    self.last_probe = now.checked_sub(OPEN_DURATION).unwrap_or(now);
+                }
+                continue;
+            };
             self.failures = if is_success { 0 } else { self.failures + 1 };
             let must_be_open =
                 if is_success { false } else { self.is_open || self.failures >= FAILURE_LIMIT };

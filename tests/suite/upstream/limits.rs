@@ -1,6 +1,8 @@
 //! Limits of an upstream: `max_in_flight`, `rate_limit`, `max_request_body`, `circuit_breaker`, `pool`,
 //! `retry_idempotent`.
 
+use std::time::Duration;
+
 use crate::harness::{
     ChaosProxy, Gate, MockResponse, MockUpstream, Request, Response, Sidekey, TIMEOUT, assert_eventually,
 };
@@ -118,6 +120,30 @@ async fn circuit_opens_after_failures_and_closes_after_success() {
     for _ in 0..5 {
         assert_eq!(sidekey.get("/api/x").await.status, 200);
     }
+}
+
+/// Otherwise a caller that goes away each time would keep the circuit breaker open for all others.
+#[tokio::test]
+async fn circuit_breaker_gives_the_probe_of_a_caller_that_goes_away_to_the_next() {
+    let upstream = MockUpstream::plain().await;
+    let breaker = "circuit_breaker: { consecutive_failures: 1, open_duration: 3s }";
+    let sidekey = sidekey_for(&upstream, breaker).await;
+    upstream.next(MockResponse::status(503));
+    assert_eq!(sidekey.get("/api/x").await.status, 503);
+    overloaded(&sidekey.get("/api/x").await);
+    upstream.next(MockResponse::never());
+    let sent = upstream.request_count();
+    assert_eventually(TIMEOUT, "the probe is sent", async || {
+        let mut caller = sidekey.connect().await;
+        caller.send("GET /api/probe HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        upstream.request_count() > sent
+    })
+    .await;
+    let is_over =
+        async || sidekey.metric("sidekey_requests_in_flight", &[("service", "api")]).await == Some(0.0);
+    assert_eventually(TIMEOUT, "its caller is gone", is_over).await;
+    assert_eq!(sidekey.get("/api/x").await.status, 200);
 }
 
 #[tokio::test]
