@@ -4,6 +4,7 @@
 use foldhash::{HashMap, HashMapExt as _};
 use memchr::memchr2;
 use std::cmp::Reverse;
+use std::net::IpAddr;
 
 use crate::config::{Authority, Host, InactiveService, ServiceConfig, UpstreamUrl, wildcard};
 
@@ -22,6 +23,8 @@ struct UpstreamRoute {
     port: u16,
     base_path: Box<str>,
     service: usize,
+    /// The addresses that take the place of DNS (`resolve`).
+    addresses: Box<[IpAddr]>,
 }
 
 /// The service of a request, and the part of path and query that goes to its upstream.
@@ -61,7 +64,7 @@ impl Routes {
             while let Some((number, before)) = waiting.next_if(|(_, before)| before.position <= index) {
                 table.add_inactive(services.len() + number, before);
             }
-            table.add(index, &service.name, &service.hosts, service.upstreams());
+            table.add(index, &service.name, &service.hosts, service.upstreams(), &service.options.resolve);
         }
         for (number, service) in waiting {
             table.add_inactive(services.len() + number, service);
@@ -75,7 +78,7 @@ impl Routes {
 
     fn add_inactive(&mut self, index: usize, service: &InactiveService) {
         let place = &service.place;
-        self.add(index, &service.name, &place.hosts, place.upstreams.iter());
+        self.add(index, &service.name, &place.hosts, place.upstreams.iter(), &[]);
     }
 
     fn add<'u>(
@@ -84,6 +87,7 @@ impl Routes {
         name: &str,
         hosts: &[String],
         upstreams: impl Iterator<Item = &'u UpstreamUrl>,
+        addresses: &[IpAddr],
     ) {
         self.prefixes.entry(name.into()).or_insert(service);
         for host in hosts {
@@ -94,7 +98,7 @@ impl Routes {
             self.has_wildcards |= url.pattern().is_some();
             let host = wildcard::key(&url.host.clone().into_canonical().to_string()).into();
             let base_path = url.base_path.clone().into_boxed_str();
-            let route = UpstreamRoute { port: url.port, base_path, service };
+            let route = UpstreamRoute { port: url.port, base_path, service, addresses: addresses.into() };
             self.upstreams.entry(host).or_default().push(route);
         }
     }
@@ -179,6 +183,12 @@ impl Routes {
     pub fn upstreams_at(&self, port: u16) -> impl Iterator<Item = &str> {
         let at_port = move |routes: &[UpstreamRoute]| routes.iter().any(|route| route.port == port);
         self.upstreams.iter().filter(move |(_, routes)| at_port(routes)).map(|(host, _)| &**host)
+    }
+
+    /// The addresses that the configuration gives to upstreams with this port, in place of DNS.
+    pub fn addresses_at(&self, port: u16) -> impl Iterator<Item = IpAddr> {
+        let routes = self.upstreams.values().flatten();
+        routes.filter(move |route| route.port == port).flat_map(|route| route.addresses.iter().copied())
     }
 
     /// The service whose base URL contains the caller's URL.

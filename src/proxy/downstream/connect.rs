@@ -142,7 +142,12 @@ async fn route(context: &ConnectionContext, host: &Host, port: u16) -> Result<Ro
         // The hosts of a wildcard may have any address, that of this machine as well.
         is_own_port: context.plane.is_own_port(port)
             || snapshot.routes.upstreams_at(port).any(is_of_wildcard),
-        upstreams: snapshot.routes.upstreams_at(port).filter_map(Host::canonical).collect(),
+        upstreams: snapshot
+            .routes
+            .upstreams_at(port)
+            .filter_map(Host::canonical)
+            .chain(snapshot.routes.addresses_at(port).map(Host::Ip))
+            .collect(),
     };
     let stream = connector.connect(host, port, &reserved).await.map_err(|error| {
         let cause = format!("CONNECT: {error}");

@@ -117,6 +117,23 @@ async fn connect_to_this_machine_by_another_name_is_no_way_around() {
 }
 
 #[tokio::test]
+async fn connect_to_the_address_that_resolve_gives_is_no_way_around() {
+    let upstream = MockUpstream::plain().await;
+    let port = upstream.address().port();
+    let sidekey = Sidekey::configured(&format!(
+        "listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n{TUNNELS}\nservices: {{ api: {{ upstream: 'http://api.example.com:{port}', \
+         allow_plaintext: true, resolve: 127.0.0.1, auth: {{ type: bearer, token: t0ken }} }} }}\n"
+    ))
+    .start()
+    .await;
+    for host in ["127.0.0.1", "127.9.9.9", "localhost"] {
+        let (status, _) = connect(&sidekey, &format!("{host}:{port}")).await;
+        assert_eq!(status, 403, "{host}");
+    }
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
 async fn request_to_host_in_any_spelling_is_routed() {
     let upstream = MockUpstream::plain().await;
     let port = upstream.address().port();
