@@ -1,7 +1,10 @@
 //! The access log: one line for each request, if it is on. A line has neither query, header nor body, because
 //! each of them may hold a secret.
 
+use std::borrow::Cow;
 use std::time::Duration;
+
+use percent_encoding::{CONTROLS, utf8_percent_encode};
 
 use super::error::ProxyError;
 use super::request_id::RequestId;
@@ -11,7 +14,8 @@ use crate::metrics::MethodLabel;
 pub(super) struct Entry<'a> {
     pub(super) service: &'a str,
     pub(super) method: MethodLabel,
-    /// The path as the caller sent it, without the query. `None` if the access log is off.
+    /// The path as the caller sent it, without the query. `None` if the access log is off. What is not ASCII is encoded: a terminal
+    /// that shows the log may act on such characters.
     pub(super) path: Option<&'a str>,
     pub(super) status: Option<u16>,
     pub(super) took: Duration,
@@ -24,12 +28,13 @@ pub(super) struct Entry<'a> {
 /// Writes the line, if the access log is on.
 pub(super) fn write(entry: &Entry<'_>) {
     let Some(path) = entry.path else { return };
+    let path = Cow::from(utf8_percent_encode(path, CONTROLS));
     tracing::info!(
         target: "sidekey::access",
         {
             sidekey.service = entry.service,
             http.request.method = entry.method.as_str(),
-            url.path = path,
+            url.path = &*path,
             http.response.status_code = entry.status,
             request.duration_s = entry.took.as_secs_f64(),
             sidekey.error = entry.failure.map(|failure| failure.reason.as_str()),

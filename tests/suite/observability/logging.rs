@@ -60,6 +60,18 @@ async fn access_log_line_has_no_query_body_or_field() {
     }
 }
 
+/// U+009B begins a command to a terminal, U+202E reverses what follows.
+#[tokio::test]
+async fn access_log_has_no_character_that_a_terminal_acts_on() {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = Sidekey::configured(&config(&upstream, "access_log: true")).start().await;
+    let mut caller = sidekey.connect().await;
+    caller.send("GET /api/\u{9b}2J\u{202e}\u{e9}%41 HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert_eq!(caller.response().await.status, 200);
+    assert_eq!(sidekey.logged("request").await["url.path"], "/api/%C2%9B2J%E2%80%AE%C3%A9%41");
+    assert!(sidekey.log().is_ascii(), "{}", sidekey.log().escape_unicode());
+}
+
 #[tokio::test]
 async fn failing_requests_are_logged_once_in_a_period() {
     let upstream = MockUpstream::plain().await;
