@@ -18,6 +18,8 @@ use crate::rules::is_override;
 const MAX_CHUNK_LINE_BYTES: usize = 4096;
 /// The limit on a trailer section, in bytes.
 const MAX_TRAILER_BYTES: usize = 32 * 1024;
+/// The limit on the size of a chunk and on a length: what is larger is a negative number to servers that count with a sign.
+pub(super) const MAX_SIZE: u64 = i64::MAX as u64;
 
 /// The framing of a body, and how much of the body is still to come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -217,6 +219,7 @@ impl ChunkedDecoder {
                 let digit = digit(byte).ok_or(FramingError("a chunk size is not hexadecimal"))?;
                 size.checked_mul(16)
                     .and_then(|size| size.checked_add(digit))
+                    .filter(|size| *size <= MAX_SIZE)
                     .map(State::Size)
                     .ok_or(FramingError("a chunk size is too large"))
             }

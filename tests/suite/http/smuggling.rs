@@ -33,6 +33,7 @@ async fn ambiguous_request_head_is_rejected() {
         post("Content-Length: 3, 3\r\n", "abc"),
         post("Content-Length: +3\r\n", "abc"),
         post("Content-Length: -3\r\n", "abc"),
+        post("Content-Length: 9223372036854775808\r\n", "abc"),
         post("Content-Length: 0x3\r\n", "abc"),
         post("Content-Length: 3 3\r\n", "abc"),
         post("Content-Length: 3;a\r\n", "abc"),
@@ -129,6 +130,9 @@ async fn malformed_chunked_body_is_rejected() {
         "1;a\rb\r\na\r\n0\r\n\r\n",
         "1;\0\r\na\r\n0\r\n\r\n",
         "10000000000000000\r\na\r\n0\r\n\r\n",
+        // Numbers with a sign end at 2^63 - 1.
+        "ffffffffffffffff\r\na\r\n0\r\n\r\n",
+        "8000000000000000\r\na\r\n0\r\n\r\n",
         "0\r\nContent-Length: 5\r\n\r\n",
         "0\r\nTransfer-Encoding: chunked\r\n\r\n",
         "0\r\nHost: evil\r\n\r\n",

@@ -9,6 +9,7 @@ use super::page_fields::PageFields;
 use crate::proto::fields::{HeaderClass, has_token, tokens};
 use crate::proto::grpc;
 use crate::proxy::error::ProxyError;
+use crate::proxy::wire::framing::MAX_SIZE;
 
 /// The header fields that decide the framing and the reuse of the connection.
 #[derive(Default)]
@@ -100,11 +101,11 @@ fn keep_alive_for(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_secs(seconds.into()))
 }
 
-/// Parses a `Content-Length`: digits only, without a sign, a list or a space within.
+/// Parses a `Content-Length`: digits only, without a sign, a list or a space within, and no larger than a number with a sign can be.
 fn content_length(value: &[u8]) -> Option<u64> {
     let digits = std::str::from_utf8(value.trim_ascii()).ok()?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    digits.parse().ok()
+    digits.parse().ok().filter(|length| *length <= MAX_SIZE)
 }
