@@ -164,13 +164,10 @@ impl<'a> ForwardedFields<'a> {
                 let is_answered = self.drops_expect && name.eq_ignore_ascii_case("expect");
                 let is_replaced = (self.replaces_max_forwards && max_forwards::is_name(name))
                     || (self.replaces_accept_encoding && name.eq_ignore_ascii_case("accept-encoding"));
-                !is_answered
-                    && !is_replaced
-                    && !self.owned.owns_header(name)
-                    && !self.is_connection_option(name)
+                !is_answered && !is_replaced && self.may_pass_on(name)
             }
             HeaderClass::ContentLength => true,
-            HeaderClass::Cookie => !self.joins_cookies() && !self.owned.owns_header(name),
+            HeaderClass::Cookie => !self.joins_cookies() && self.may_pass_on(name),
             HeaderClass::Connection
             | HeaderClass::Host
             | HeaderClass::HopByHop
@@ -179,6 +176,11 @@ impl<'a> ForwardedFields<'a> {
             | HeaderClass::TransferEncoding
             | HeaderClass::Upgrade => false,
         }
+    }
+
+    /// Whether a field belongs neither to the credential nor to the connection.
+    pub(super) fn may_pass_on(&self, name: &str) -> bool {
+        !self.owned.owns_header(name) && !self.is_connection_option(name)
     }
 
     /// Whether `Connection` names the field (RFC 9110 §7.6.1). In almost every message it names none.

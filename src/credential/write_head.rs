@@ -99,7 +99,7 @@ fn target(out: &mut Vec<u8>, request: &OutboundRequest<'_>, injection: &Injectio
 fn cookies(out: &mut Vec<u8>, request: &OutboundRequest<'_>, own: Option<&[u8]>) {
     let mut separator: &[u8] = b"Cookie: ";
     let fields = &request.fields;
-    let is_passed_on = |name| HeaderClass::of(name) == HeaderClass::Cookie && !fields.owned.owns_header(name);
+    let is_passed_on = |name| HeaderClass::of(name) == HeaderClass::Cookie && fields.may_pass_on(name);
     for field in fields.all.iter().filter(|field| is_passed_on(field.name)) {
         let stripped = fields.owned.strip_cookie(field.value);
         if !stripped.is_empty() {
@@ -223,5 +223,12 @@ mod tests {
             cookie("Cookie: a=1; sid=evil\r\nCookie: sid=evil\r\nCookie: b=2\r\n"),
             "a=1; b=2; sid=mine"
         );
+    }
+    #[test]
+    fn cookie_that_connection_names_is_dropped() {
+        let joining = Fixed::fields([]).with_cookie("sid".into(), HeaderValue::from_static("sid=mine"));
+        let head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: cookie\r\nCookie: a=1\r\n\r\n";
+        assert!(!passed(head, "/", &bearer()).contains("Cookie"));
+        assert!(passed(head, "/", &joining).contains("\r\nCookie: sid=mine\r\n"));
     }
 }

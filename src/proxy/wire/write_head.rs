@@ -91,7 +91,8 @@ pub(crate) fn informational(
     via: Option<&str>,
 ) {
     status_line(out, head);
-    for field in head.fields {
+    let dropped = ConnectionOptions { fields: head.fields, has_any: head.has_connection_options };
+    for field in head.fields.iter().filter(|field| !dropped.contains(field.name)) {
         match HeaderClass::of(field.name) {
             HeaderClass::EndToEnd | HeaderClass::Traceparent | HeaderClass::Tracestate => {
                 put_field(out, field);

@@ -62,3 +62,16 @@ async fn large_interim_response_is_502() {
     upstream.next(MockResponse::raw(format!("HTTP/1.1 103 Early Hints\r\nX: {}\r\n\r\n", "x".repeat(9000))));
     assert_eq!(sidekey.get("/api/x").await.sidekey_error(), Some("upstream_protocol"));
 }
+
+#[tokio::test]
+async fn field_that_connection_names_is_no_part_of_an_interim_response() {
+    let upstream = MockUpstream::plain().await;
+    let sidekey = sidekey_for(&upstream).await;
+    upstream.next(MockResponse::raw(
+        "HTTP/1.1 103 Early Hints\r\nConnection: x-hop\r\nX-Hop: 1\r\nX-End: 1\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ));
+    let mut caller = Wire::to(&sidekey).await;
+    caller.send(GET).await;
+    let answer = caller.until("HTTP/1.1 200 OK").await;
+    assert!(answer.starts_with("HTTP/1.1 103 Early Hints\r\nX-End: 1\r\n\r\n"), "{answer}");
+}

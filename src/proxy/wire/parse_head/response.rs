@@ -86,7 +86,8 @@ pub(crate) fn response<'h, 'b>(
         _ if headers.is_chunked => Framing::Chunked(ChunkedDecoder::new(None)),
         _ => headers.length.map_or(Framing::CloseDelimited, Framing::Length),
     };
-    let is_persistent = (minor == 1 || headers.keep_alive) && !headers.close;
+    // A response of HTTP/1.0 with a transfer coding is faulty, and the last one of its connection (RFC 9112 §6.1).
+    let is_persistent = (minor == 1 || headers.keep_alive && !headers.is_chunked) && !headers.close;
     Ok(ResponseHead {
         status,
         reason: reason(bytes),
@@ -154,6 +155,16 @@ mod tests {
             framing("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", false),
             Ok((Framing::Length(5), false))
         );
+        for (version, is_kept) in [("1.1", true), ("1.0", false)] {
+            let head = format!(
+                "HTTP/{version} 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n"
+            );
+            assert_eq!(
+                framing(&head, false).map(|(_, is_persistent)| is_persistent),
+                Ok(is_kept),
+                "{version}"
+            );
+        }
         for spaced in ["Content-Length : 5", "Content-Length\t :5"] {
             let head = format!("HTTP/1.1 200 OK\r\n{spaced}\r\nConnection : close\r\n\r\n");
             assert_eq!(framing(&head, false), Ok((Framing::Length(5), false)));
