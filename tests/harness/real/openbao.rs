@@ -104,9 +104,15 @@ impl OpenBao {
         self.send_in("", method, path, body).await
     }
 
-    /// Calls the API in a namespace.
+    /// Calls the API in a namespace; again while a key-value engine that was just enabled or unsealed refuses.
     pub async fn send_in(&self, namespace: &str, method: &str, path: &str, body: &Value) -> Value {
-        let (status, answer) = self.try_send(namespace, (method, path, body), &self.root_token).await;
+        let mut answered = (0, Value::Null);
+        let is_answered = async || {
+            answered = self.try_send(namespace, (method, path, body), &self.root_token).await;
+            !answered.1.to_string().contains("Upgrading from non-versioned")
+        };
+        assert_eventually(START_TIMEOUT, "the engine has upgraded", is_answered).await;
+        let (status, answer) = answered;
         assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
         answer
     }
