@@ -12,3 +12,4 @@ pub mod rendered;
 mod restricted;
 mod sidecar;
 mod valid;
+mod values;
