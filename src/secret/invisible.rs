@@ -91,7 +91,7 @@ impl fmt::Display for Character {
 
 /// Whether a character is displayed as nothing, or as a space. A password has no white space but the space
 /// itself (RFC 8265 §4.2.2 replaces the others).
-pub(super) fn is_invisible(character: char) -> bool {
+pub fn is_invisible(character: char) -> bool {
     let is_noncharacter = u32::from(character) & 0xfffe == 0xfffe;
     let is_other_space = character.is_whitespace() && !character.is_ascii();
     is_noncharacter || is_other_space || IGNORABLE.iter().any(|range| range.contains(&character))

@@ -47,7 +47,7 @@ pub use file::{
 pub use folder::{FolderError, ensure_private_folder, ensure_safe_folder, quoted};
 pub use hex::hex;
 pub use in_time::in_time;
-pub use invisible::{Character, begins_with_byte_order_mark};
+pub use invisible::{Character, begins_with_byte_order_mark, is_invisible};
 pub use plain::Plain;
 pub use seal::{SealPurpose, SealingKeys, Unreadable};
 pub use secret::{InvalidSecret, Secret};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::input::{self, Input};
-use super::report::Report;
+use super::report::{Report, one_line};
 use super::settings_args::SettingsArgs;
 use crate::cli::exit::EXIT_USAGE;
 use crate::inject::text::{self, Manifest};
@@ -62,7 +62,7 @@ pub(in crate::cli) fn inject(args: &Args) -> ExitCode {
                 report.add(&input.name(), &manifest.objects, args.uninject);
                 manifests.push(manifest);
             }
-            Err(error) => errors.push(format!("{}: {error}\n", input.name())),
+            Err(error) => errors.push(one_line(&format!("{}: {error}", input.name())) + "\n"),
         }
     }
     if !errors.is_empty() {

@@ -1,6 +1,14 @@
 //! What was done with each object, for the operator.
 
 use crate::inject::text::{ObjectReport, Outcome};
+use crate::secret::is_invisible;
+
+/// A message as one visible line. It has names of the manifest, which may be from somewhere else: one with a line break would be another
+/// line of the report, and an escape sequence is a command to the terminal.
+pub(super) fn one_line(text: &str) -> String {
+    let is_shown = |character: &char| !character.is_control() && !is_invisible(*character);
+    text.chars().map(|character| if is_shown(&character) { character } else { '?' }).collect()
+}
 
 /// What was done with the objects of all texts.
 #[derive(Default)]
@@ -26,9 +34,10 @@ impl Report {
             } else {
                 self.unchanged += 1;
             }
-            self.lines.push(format!("{input}: {}: {outcome}", object.name));
+            self.lines.push(one_line(&format!("{input}: {}: {outcome}", object.name)));
             let warnings = object.warnings.iter();
-            self.lines.extend(warnings.map(|text| format!("{input}: {}: warning: {text}", object.name)));
+            let warnings = warnings.map(|text| format!("{input}: {}: warning: {text}", object.name));
+            self.lines.extend(warnings.map(|line| one_line(&line)));
         }
     }
 

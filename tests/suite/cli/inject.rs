@@ -167,3 +167,18 @@ async fn inject_sets_what_its_flags_say() {
     let (_, output, _) = inject(&["--no-secrets"], POD).await;
     assert!(!output.contains("sidekey-secrets"), "{output}");
 }
+
+#[tokio::test]
+async fn names_of_a_manifest_are_one_visible_line_of_the_report() {
+    let hostile = POD.replace("  name: shop\n", "  name: \"a\\nb: injected\\e[2J\\u202e\"\n");
+    let (code, _, report) = inject(&[], &hostile).await;
+    assert_eq!(
+        (code, report.as_str()),
+        (Some(0), "standard input: pod/a?b: injected?[2J?: injected\n1 injected, 0 not\n")
+    );
+    let annotated = hostile.replace("spec:", "  annotations: { \"sidekey.io/\\e[31m\": x }\nspec:");
+    let (code, _, report) = inject(&[], &annotated).await;
+    assert_eq!(code, Some(1));
+    assert_eq!(report.lines().count(), 2, "{report}");
+    assert!(!report.chars().any(|c| c.is_control() && c != '\n'), "{report:?}");
+}
