@@ -6,6 +6,9 @@ use super::pod::{Pod, name_of};
 use super::settings::{ProxyEnv, Settings};
 use super::sidecar::{ADMIN_PORT_NAME, CONFIG_VOLUME, CONTAINER, SECRETS_VOLUME};
 
+/// The annotation by which the kubelet marks the object of a static Pod.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
 /// Why an object does not get the sidecar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -27,6 +30,10 @@ pub enum Refusal {
     /// The Pod runs on Windows.
     #[error("it runs on Windows")]
     Windows,
+    /// The object stands for a static Pod, whose manifest is a file on its node. The API server refuses such an object if it has a
+    /// ConfigMap or a Secret.
+    #[error("it is a static Pod, whose manifest is on its node: inject it there")]
+    Static,
     /// A container has no name, which Kubernetes demands. By it the variables of `proxy-env` are found again.
     #[error(
         "it has a container without a `name`, so that the variables of `proxy-env` could not be found again"
@@ -68,6 +75,9 @@ pub(super) fn of_pod(pod: Pod<'_>, settings: &Settings) -> Option<Refusal> {
     if is_windows(pod) {
         return Some(Refusal::Windows);
     }
+    if pod.metadata("annotations").is_some_and(|annotations| annotations.contains_key(MIRROR)) {
+        return Some(Refusal::Static);
+    }
     if pod.containers().any(|container| name_of(container) == CONTAINER) {
         return Some(Refusal::ContainerExists);
     }
@@ -85,7 +95,9 @@ pub(super) fn of_pod(pod: Pod<'_>, settings: &Settings) -> Option<Refusal> {
 fn is_windows(pod: Pod<'_>) -> bool {
     let is = |value: Option<&Value>| value.and_then(Value::as_str) == Some("windows");
     is(pod.spec("os").and_then(|os| os.get("name")))
-        || is(pod.spec("nodeSelector").and_then(|selector| selector.get("kubernetes.io/os")))
+        || ["kubernetes.io/os", "beta.kubernetes.io/os"]
+            .into_iter()
+            .any(|label| is(pod.spec("nodeSelector").and_then(|selector| selector.get(label))))
 }
 
 fn taken_port(container: &Value, settings: &Settings) -> Option<Refusal> {
@@ -120,6 +132,7 @@ mod tests {
             (json!({"hostNetwork": "yes"}), Refusal::HostNetwork),
             (json!({"os": {"name": "windows"}}), Refusal::Windows),
             (json!({"nodeSelector": {"kubernetes.io/os": "windows"}}), Refusal::Windows),
+            (json!({"nodeSelector": {"beta.kubernetes.io/os": "windows"}}), Refusal::Windows),
             (json!({"initContainers": [{"name": "sidekey"}]}), Refusal::ContainerExists),
             (
                 json!({"volumes": [{"name": "sidekey-secrets"}]}),
@@ -130,6 +143,15 @@ mod tests {
         }
         assert_eq!(of(&json!({"containers": app, "hostNetwork": false, "volumes": null})), None);
         assert_eq!(of(&json!({"hostNetwork": "no"})), None);
+    }
+
+    #[test]
+    fn object_of_a_static_pod_is_refused() {
+        let pod = json!({
+            "metadata": { "annotations": { "kubernetes.io/config.mirror": "5a" } },
+            "spec": { "containers": [{ "name": "app" }] },
+        });
+        assert_eq!(of_pod(Pod::new(&pod), &Settings::default()), Some(Refusal::Static));
     }
 
     #[test]
