@@ -8,7 +8,9 @@ use crate::config::reader::document;
 
 /// The text of a services file.
 pub struct ServicesText<'t> {
+    /// Without the byte order mark.
     text: &'t str,
+    has_byte_order_mark: bool,
     /// What it means; aliases are replaced.
     value: Value,
 }
@@ -37,12 +39,17 @@ pub enum EditError {
 
 const SERVICES: &str = "services";
 
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 impl<'t> ServicesText<'t> {
     /// Reads a text. An empty one has no service yet.
     pub fn parse(text: &'t str) -> Result<Self, EditError> {
+        let without_mark = text.strip_prefix(BYTE_ORDER_MARK);
+        let (text, has_byte_order_mark) = (without_mark.unwrap_or(text), without_mark.is_some());
         let value = read(text)?;
         let is_empty = value.is_null() && spans::scan(text).is_none_or(|root| root.range.is_empty());
-        if is_empty || value.is_mapping() { Ok(Self { text, value }) } else { Err(EditError::NotYaml) }
+        let is_services_text = is_empty || value.is_mapping();
+        is_services_text.then_some(Self { text, has_byte_order_mark, value }).ok_or(EditError::NotYaml)
     }
 
     /// What it means.
@@ -123,7 +130,7 @@ impl<'t> ServicesText<'t> {
             meaning::get(&value, &[SERVICES, name]).ok_or_else(|| EditError::NoService(name.to_owned()))?;
         let mut expected = self.value.clone();
         meaning::set(&mut expected, &[SERVICES, name], service.clone()).ok_or(EditError::NotEditable)?;
-        verified(Some(changed), &expected)
+        self.verified(Some(changed), &expected)
     }
 
     fn range_of(&self, name: &str) -> Option<std::ops::Range<usize>> {
@@ -147,7 +154,7 @@ impl<'t> ServicesText<'t> {
                 Some(format!("{}{}", ended(self.text), emit::entry(path[0], &nested(&path[1..], value), 0)))
             }
         };
-        verified(changed, &expected)
+        self.verified(changed, &expected)
     }
 
     /// Sets a value below a mapping: in an entry that is there, or in a new one.
@@ -171,7 +178,10 @@ impl<'t> ServicesText<'t> {
         let is_scalar =
             !matches!(inner.shape, Shape::Map { .. }) && !self.text[inner.range.clone()].contains('\n');
         let is_block = value.is_mapping() || value.is_sequence();
-        if *is_flow || (is_scalar && !inner.range.is_empty() && !is_block) {
+        // What stays on its line keeps the comment behind it.
+        let text = &self.text[inner.range.clone()];
+        let is_flow_line = !is_empty && !text.contains('\n') && text.starts_with(['{', '[']);
+        if *is_flow || is_flow_line || (is_scalar && !inner.range.is_empty() && !is_block) {
             return Some(self.spliced(inner.range.clone(), emit::flow(&value).as_str()));
         }
         let lines = self.lines_of(entry, mapping);
@@ -222,7 +232,7 @@ impl<'t> ServicesText<'t> {
         let mut expected = self.value.clone();
         meaning::remove(&mut expected, path).ok_or(EditError::NotEditable)?;
         let changed = spans::scan(self.text).and_then(|root| self.remove_in(&root, path));
-        verified(changed, &expected)
+        self.verified(changed, &expected)
     }
 
     fn remove_in(&self, mapping: &SpanNode, path: &[&str]) -> Option<String> {
@@ -304,6 +314,21 @@ impl<'t> ServicesText<'t> {
         if first == 0 { start } else { first }
     }
 
+    /// The result of a change, if it means what it must. It has the line ends and the byte order mark of the text.
+    fn verified(&self, changed: Option<String>, expected: &Value) -> Result<String, EditError> {
+        let means = |text: &str| serde_yaml::from_str::<Value>(text).is_ok_and(|value| value == *expected);
+        let lines = changed.ok_or(EditError::NotEditable)?;
+        let line_ends = |text: &str| (text.matches("\r\n").count(), text.matches('\n').count());
+        let (with_return, all) = line_ends(self.text);
+        let mut changed = if self.has_byte_order_mark { BYTE_ORDER_MARK.to_string() } else { String::new() };
+        if all > 0 && with_return == all {
+            changed.push_str(&lines.replace("\r\n", "\n").replace('\n', "\r\n"));
+        } else {
+            changed.push_str(&lines);
+        }
+        if means(&changed) { Ok(changed) } else { Err(EditError::NotEditable) }
+    }
+
     fn line_start(&self, at: usize) -> usize {
         self.text[..at].rfind('\n').map_or(0, |end| end + 1)
     }
@@ -343,13 +368,6 @@ fn read(text: &str) -> Result<Value, EditError> {
         return Err(EditError::NotYaml);
     }
     serde_yaml::from_str(text).map_err(|_| EditError::NotYaml)
-}
-
-/// The result of a change, if it means what it must.
-fn verified(changed: Option<String>, expected: &Value) -> Result<String, EditError> {
-    changed
-        .filter(|text| serde_yaml::from_str::<Value>(text).is_ok_and(|value| value == *expected))
-        .ok_or(EditError::NotEditable)
 }
 
 #[cfg(test)]

@@ -120,6 +120,44 @@ fn windows_line_ends_and_wide_characters_are_no_obstacle() {
 }
 
 #[test]
+fn new_lines_have_the_line_ends_and_the_byte_order_mark_of_the_text() {
+    let service = value("{upstream: 'https://c.example', labels: {a: \"x\\ny\"}}");
+    for text in [FILE.to_owned(), FILE.replace('\n', "\r\n")] {
+        let marked = format!("\u{feff}{text}");
+        for text in [text, marked] {
+            let edit = edit(&text);
+            let edited = [
+                edit.insert("three", &service),
+                edit.remove("one"),
+                edit.set("one", &["via"], &value("true")),
+                edit.set("two", &["timeouts", "idle"], &value("5s")),
+                edit.unset("two", &["timeouts", "total"]),
+                edit.replace_lines("one", "  one:\n    upstream: https://b.example\n"),
+            ];
+            for text_after in edited {
+                let text_after = text_after.unwrap();
+                let line_ends = |text: &str| {
+                    text.contains('\n') && text.matches('\n').count() == text.matches("\r\n").count()
+                };
+                assert_eq!(line_ends(&text_after), line_ends(&text), "{text_after:?}");
+                assert_eq!(
+                    text_after.matches('\u{feff}').count(),
+                    text.matches('\u{feff}').count(),
+                    "{text_after:?}"
+                );
+                assert!(ServicesText::parse(&text_after).is_ok(), "{text_after:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn value_in_flow_style_stays_on_its_line_and_keeps_the_comment() {
+    let new = edit(FILE).set("one", &["auth"], &value("{ use: shared }")).unwrap();
+    assert_eq!(new, FILE.replace("{ type: bearer, token: { env: ONE } }", "{ use: shared }"));
+}
+
+#[test]
 fn change_that_would_mean_more_than_itself_is_refused() {
     let text = "services:\n  a: &a\n    x: &x 1\n  b: *a\n  c:\n    <<: *a\n    y: *x\n";
     assert_eq!(edit(text).set("a", &["x"], &value("2")), Err(EditError::NotEditable));
