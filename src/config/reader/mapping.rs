@@ -159,6 +159,12 @@ impl<'a> Mapping<'a> {
                     self.value.path().to_owned(),
                     " (not shown because it may be part of a secret; put a value that contains a comma in quotes)",
                 )
+            } else if self.value.path().is_empty() && !is_word(key) {
+                // A file of another kind, such as one with the hashes of passwords, has whole lines that YAML reads as keys.
+                (
+                    String::new(),
+                    " (not shown because no key has such characters; is this a file of services?)",
+                )
             } else {
                 (child(self.value.path(), key), "")
             };
@@ -167,6 +173,11 @@ impl<'a> Mapping<'a> {
             self.value.report().error(node.location, &path, message);
         }
     }
+}
+
+/// Whether a text could be a key, or a key that is misspelled.
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
 }
 
 #[cfg(test)]

@@ -59,6 +59,11 @@ services:
 log: { levle: info }
 shutdown: { grace: 10s }
 "),
+    ("lines of a file of another kind", "
+root:$y$j9T$CANARY:20228:0:99999:7:::
+daemon:*:20228:0:99999:7:::
+colour: blue
+"),
     ("unknown key that is part of a secret", "
 services:
   mail:
