@@ -106,7 +106,11 @@ fn tls_suggestions(cause: &str, role: Role) -> Vec<String> {
     {
         PRIVATE_CA
     } else if cause.contains("NotValidForName") || cause.contains("not valid for name") {
-        "The certificate is for another name: is the host in `upstream` right? `tls: { server_name: NAME }` verifies a different one."
+        if role.may_have_server_name() {
+            "The certificate is for another name: is the host in `upstream` right? `tls: { server_name: NAME }` verifies a different one."
+        } else {
+            "The certificate is for another name: is the host in `upstream` right? It must be a name of the certificate."
+        }
     } else if cause.contains("Expired")
         || cause.contains("expired")
         || cause.contains("NotValidYet")
@@ -123,8 +127,10 @@ fn tls_suggestions(cause: &str, role: Role) -> Vec<String> {
         "The server supports no TLS version that Sidekey supports (1.2 and 1.3)."
     } else if cause.contains("InvalidContentType") || cause.contains("corrupt message") {
         "The server does not speak TLS: is the port in `upstream` right, or is it `http://`?"
-    } else {
+    } else if role == Role::Upstream {
         "`tls: { ca_file, server_name, cert_file, key_file }` of the service determine how certificates are verified."
+    } else {
+        "`tls: { ca_file, cert_file, key_file }` determine how certificates are verified."
     };
     let suggestions = suggestions.replace("`upstream`", &format!("`{}`", role.key()));
     let mut suggestions = vec![suggestions];
@@ -163,6 +169,25 @@ mod tests {
             ("upstream_protocol", "closed", "HTTP/2 only"),
         ] {
             assert!(advice(reason, cause).contains(expected), "{reason} {cause}: {}", advice(reason, cause));
+        }
+    }
+
+    #[test]
+    fn advice_names_server_name_only_where_it_may_be_configured() {
+        for cause in ["certificate not valid for name \"a\"", "an error of another kind"] {
+            let advice = |role| tls_suggestions(cause, role).join(" ");
+            assert!(advice(Role::Upstream).contains("server_name"), "{cause}");
+            let others = [
+                Role::TokenEndpoint,
+                Role::Issuer,
+                Role::SecretStore,
+                Role::Collector,
+                Role::Value("metadata service", "endpoint"),
+                Role::StoreKeys("STS", "url"),
+            ];
+            for role in others {
+                assert!(!advice(role).contains("server_name"), "{cause}: {}", advice(role));
+            }
         }
     }
 }

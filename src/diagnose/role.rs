@@ -40,6 +40,11 @@ impl Role {
         matches!(self, Self::Collector | Self::SecretStore | Self::StoreKeys(..))
     }
 
+    /// Whether `tls` toward the server may name another host than its URL (`server_name`).
+    pub(crate) fn may_have_server_name(self) -> bool {
+        matches!(self, Self::Upstream | Self::SharedStore)
+    }
+
     /// The configuration key that names the server.
     pub(crate) fn key(self) -> &'static str {
         match self {

@@ -26,6 +26,18 @@ impl SourceError {
         Self { kind, message: message.into(), retry_after: None, code: None, status: None }
     }
 
+    /// Whether two failures have the same cause. Words with a digit in them do not count: servers put the time and the number of the
+    /// request into their messages, and so do messages of TLS.
+    pub(super) fn is_same_cause(&self, other: &Self) -> bool {
+        (self.kind, self.status, &self.code) == (other.kind, other.status, &other.code)
+            && self.words().eq(other.words())
+    }
+
+    /// The words of the message that have no digit.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.message.split_whitespace().filter(|word| !word.bytes().any(|byte| byte.is_ascii_digit()))
+    }
+
     /// Whether the server answered with this error code.
     pub fn has_code(&self, code: &ErrorCode) -> bool {
         self.code.as_ref() == Some(code)
@@ -93,5 +105,35 @@ impl SourceErrorKind {
     /// Whether a person has to change something before a retry can succeed.
     pub fn needs_intervention(self) -> bool {
         matches!(self, Self::Refused | Self::LoginRequired)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_that_differ_in_times_and_numbers_have_the_same_cause() {
+        let error = |status, message: &str| SourceError {
+            status: Some(status),
+            ..SourceError::new(SourceErrorKind::Refused, message)
+        };
+        let first =
+            error(401, "AADSTS50034: no such user. Trace ID: 0c1d-4a Timestamp: 2026-01-01 10:00:00Z");
+        for (other, expected) in [
+            (
+                error(401, "AADSTS50034: no such user. Trace ID: 7f00-12 Timestamp: 2026-01-01 10:05:00Z"),
+                true,
+            ),
+            (error(400, &first.message), false),
+            (
+                error(401, "AADSTS50034: no such tenant. Trace ID: 0c1d-4a Timestamp: 2026-01-01 10:00:00Z"),
+                false,
+            ),
+            (SourceError { kind: SourceErrorKind::Malformed, ..first.clone() }, false),
+            (SourceError { code: Some(ErrorCode::InvalidGrant), ..first.clone() }, false),
+        ] {
+            assert_eq!(first.is_same_cause(&other), expected, "{other}");
+        }
     }
 }

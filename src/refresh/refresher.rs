@@ -181,7 +181,7 @@ struct FailureLog<'a> {
 impl FailureLog<'_> {
     fn report(&mut self, error: &SourceError, wait: Duration, usable: bool) {
         if let Some((last, at)) = &self.last {
-            let is_same = last.kind == error.kind && last.message == error.message;
+            let is_same = last.is_same_cause(error);
             let is_due = !usable && at.elapsed() >= REPEAT_INTERVAL;
             if is_same && !is_due {
                 return;
