@@ -1,12 +1,13 @@
 //! Runs a command, bounded in time and in output.
 
 use std::io;
+use std::io::Read;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process_group};
 use zeroize::Zeroizing;
 
@@ -14,6 +15,8 @@ use crate::secret::read_to_end;
 
 /// Largest output, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
+/// The number of the signal that ends a process that did not end in time.
+const SIGKILL: i32 = Signal::KILL.as_raw();
 /// Time between two checks whether a command has ended after it closed its output.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -26,9 +29,15 @@ pub(super) enum ProcessError {
     /// It ended with an exit code other than 0, or by a signal.
     #[error("the command {} (its standard error is not shown because it may contain a secret)", describe(*.0))]
     Failed(ExitStatus),
-    /// It did not end or close its output in time.
+    /// It did not end in time.
     #[error("the command did not end within {0:?} and was killed")]
     Timeout(Duration),
+    /// It ended, and a process that it had started did not.
+    #[error(
+        "the command ended, but a process that it started had the standard output open for {0:?}: start that process with \
+         another one (`>/dev/null`)"
+    )]
+    OutputOpen(Duration),
     /// The output is too large.
     #[error("the command wrote more than 64 KiB")]
     TooLarge,
@@ -58,27 +67,42 @@ pub(super) fn output(
         .process_group(0)
         .spawn();
     let mut running = Running { child: child.map_err(ProcessError::Start)?, ended: false };
-    let stdout = running.child.stdout.take();
-    let (sender, receiver) = mpsc::channel();
-    // The thread ends with the command: its group is killed after the timeout, and no other process has the pipe.
-    thread::spawn(move || {
-        let mut stdout = stdout.expect("standard output is piped");
-        let _ = sender.send(read_to_end(&mut stdout, 0, MAX_BYTES));
-    });
-    let left = || deadline.saturating_duration_since(Instant::now());
-    let output = match receiver.recv_timeout(left()) {
-        Ok(read) => read.map_err(ProcessError::Start)?.ok_or(ProcessError::TooLarge)?,
-        Err(_) => return Err(ProcessError::Timeout(timeout)),
+    let stdout = running.child.stdout.take().expect("standard output is piped");
+    let output = match read_to_end(&mut Output { stdout, deadline }, 0, MAX_BYTES) {
+        Ok(output) => output.ok_or(ProcessError::TooLarge)?,
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            let was_killed = running.kill().map_err(ProcessError::Start)?.signal() == Some(SIGKILL);
+            let timed_out = if was_killed { ProcessError::Timeout } else { ProcessError::OutputOpen };
+            return Err(timed_out(timeout));
+        }
+        Err(error) => return Err(ProcessError::Start(error)),
     };
     loop {
         if let Some(status) = running.child.try_wait().map_err(ProcessError::Start)? {
             running.ended = true;
             return if status.success() { Ok(output) } else { Err(ProcessError::Failed(status)) };
         }
-        if left().is_zero() {
+        if Instant::now() >= deadline {
             return Err(ProcessError::Timeout(timeout));
         }
         thread::sleep(POLL_INTERVAL);
+    }
+}
+
+/// The standard output of a command, until a moment. A process in another group may have it open after the command was killed.
+struct Output {
+    stdout: ChildStdout,
+    deadline: Instant,
+}
+
+impl Read for Output {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(io::Error::other)?;
+        match poll(&mut [PollFd::new(&self.stdout, PollFlags::IN)], Some(&left))? {
+            0 => Err(io::ErrorKind::TimedOut.into()),
+            _ => self.stdout.read(buffer),
+        }
     }
 }
 
@@ -88,11 +112,20 @@ struct Running {
     ended: bool,
 }
 
+impl Running {
+    /// Kills its process group and waits for it.
+    fn kill(&mut self) -> io::Result<ExitStatus> {
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        let status = self.child.wait()?;
+        self.ended = true;
+        Ok(status)
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.ended {
-            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-            let _ = self.child.wait();
+            let _ = self.kill();
         }
     }
 }
@@ -141,5 +174,18 @@ mod tests {
             assert!(Instant::now() < end, "still there: {}", state(sleeping));
             thread::sleep(POLL_INTERVAL);
         }
+    }
+
+    #[test]
+    fn command_whose_child_keeps_the_output_open_leaves_nothing_behind() {
+        let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+        let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+        let before = (threads(), open());
+        // In a session of its own, so that it is not killed with the group.
+        let script = "setsid sleep 30 & echo secret";
+        let ended = output("sh", &["-c".into(), script.into()], &[], Duration::from_millis(500));
+        let error = ended.unwrap_err();
+        assert!(matches!(error, ProcessError::OutputOpen(_)), "{error}");
+        assert_eq!((threads(), open()), before);
     }
 }
