@@ -1,7 +1,9 @@
 //! An upgrade without downtime: a new process takes over the sockets of the running one. Both sides of it.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -44,12 +46,16 @@ fn receive_sockets(config: &Config) -> anyhow::Result<Option<(InheritedSockets, 
             tracing::warn!("no process offers sockets at {}: starting without an upgrade", path.display());
             Ok(None)
         }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => anyhow::bail!(
+            "cannot take over at {}: the running process does not answer; is another upgrade in progress?",
+            path.display()
+        ),
         Err(error) => Err(error).with_context(|| format!("cannot take over at {}", path.display())),
     }
 }
 
 fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused)
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
 }
 
 /// Offers the sockets to a later process at `path`, if there is one; resolves when that process serves.
@@ -72,8 +78,14 @@ pub(super) fn offer(path: Option<&Path>, app: &Arc<App>) -> impl Future<Output =
     }
 }
 
-/// Starts the binary that is now at the path of this one, to take over.
+/// Starts the binary that is now at the path of this one, to take over. It does nothing while an earlier one has not ended: of two, the
+/// second would find the upgrade socket in use, or take over from the first.
 pub(super) fn spawn_new_process() {
+    static IS_STARTED: AtomicBool = AtomicBool::new(false);
+    if IS_STARTED.swap(true, Ordering::Relaxed) {
+        tracing::warn!("an upgrade is in progress, so that no other process is started");
+        return;
+    }
     let mut arguments = std::env::args_os();
     let Some(program) = arguments.next() else { return };
     let arguments: Vec<_> = arguments.filter(|argument| argument != "--upgrade").collect();
@@ -83,11 +95,19 @@ pub(super) fn spawn_new_process() {
         Ok(mut child) => {
             tracing::info!(process.id = child.id(), "started a new process to take over");
             // Waited for, so that one that fails does not stay a zombie.
-            std::thread::spawn(move || match child.wait() {
-                Ok(status) => tracing::error!("the new process has ended ({status}); this process continues"),
-                Err(error) => tracing::error!("cannot wait for the new process: {error}"),
+            std::thread::spawn(move || {
+                match child.wait() {
+                    Ok(status) => {
+                        tracing::error!("the new process has ended ({status}); this process continues");
+                    }
+                    Err(error) => tracing::error!("cannot wait for the new process: {error}"),
+                }
+                IS_STARTED.store(false, Ordering::Relaxed);
             });
         }
-        Err(error) => tracing::error!("cannot start a new process, this process continues: {error}"),
+        Err(error) => {
+            tracing::error!("cannot start a new process, this process continues: {error}");
+            IS_STARTED.store(false, Ordering::Relaxed);
+        }
     }
 }

@@ -39,6 +39,8 @@ use crate::secret::ensure_safe_folder;
 const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time within which a new process is ready; otherwise the old one continues to serve.
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time between two attempts to accept a connection, after one that failed.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// A limit on the sockets that are received: more than any configuration has.
 const MAX_SOCKETS: usize = 65_536;
 
@@ -96,10 +98,14 @@ pub fn serve_sockets(
     fs::rename(&new, path)?;
     thread::Builder::new().name("sidekey-upgrade".into()).spawn(move || {
         for stream in listener.incoming() {
-            let outcome = stream.and_then(|stream| send_sockets(stream, &sockets));
-            match outcome {
+            // Without a descriptor for it, the connection stays, and the next attempt fails at once.
+            let has_failed = stream.is_err();
+            match stream.and_then(|stream| send_sockets(stream, &sockets)) {
                 Ok(()) => return replaced(),
                 Err(error) => tracing::warn!("no new process took over, this process continues: {error}"),
+            }
+            if has_failed {
+                thread::sleep(ACCEPT_PAUSE);
             }
         }
     })?;

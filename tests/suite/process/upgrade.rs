@@ -3,6 +3,7 @@
 use std::os::unix::net::UnixDatagram;
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::harness::{
     Load, MockTokenEndpoint, MockTokenResponse, MockUpstream, Sidekey, SidekeyBuilder, TIMEOUT,
@@ -106,4 +107,29 @@ async fn upgrade_without_predecessor_is_an_ordinary_start() {
     let (code, output) = none.expect_start_failure().await;
     assert_eq!(code, 1);
     assert!(output.contains("`--upgrade` needs `upgrade_sock` in the configuration"), "{output}");
+}
+
+#[tokio::test]
+async fn upgrade_in_progress_is_the_only_one() {
+    let (upstream, tokens) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    let services = bearer("api", &upstream, "t");
+    let sidekey = first(&services).start_ready().await;
+    // A new process that waits for its first token has the sockets already.
+    tokens.always(MockTokenResponse::error(503, "temporarily_unavailable"));
+    fix_addresses(&sidekey, &(services.clone() + &service("crm", &upstream, &tokens, "", "")));
+    sidekey.signal(Signal::SIGUSR2);
+    sidekey.logged("sockets sent to a new process; this process serves until it is ready").await;
+    sidekey.signal(Signal::SIGUSR2);
+    sidekey.logged_like("an upgrade is in progress").await;
+    let started = |event: &Value| event["message"] == "started a new process to take over";
+    let started: Vec<_> = sidekey.events().into_iter().filter(started).collect();
+    assert_eq!(started.len(), 1, "{started:?}");
+
+    let path = sidekey.dir().join("sidekey.yaml");
+    let by_hand = Sidekey::command(&["run", "--upgrade", "--config", path.to_str().unwrap()], &[]).await;
+    let said = String::from_utf8([by_hand.stdout, by_hand.stderr].concat()).unwrap();
+    assert_eq!(by_hand.status.code(), Some(1), "{said}");
+    assert!(said.contains("the running process does not answer; is another upgrade in progress?"), "{said}");
+    let new = nix::unistd::Pid::from_raw(i32::try_from(started[0]["process.id"].as_i64().unwrap()).unwrap());
+    nix::sys::signal::kill(new, Signal::SIGKILL).unwrap();
 }
