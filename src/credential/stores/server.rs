@@ -14,6 +14,7 @@ use crate::config::CredentialServer;
 use crate::net::dns::Resolver;
 use crate::oauth2::client::http::HttpClient;
 use crate::oauth2::client::observed::date;
+use crate::refresh::SourceErrorKind;
 use crate::secret::SourceError;
 use crate::tls::client::{TlsClient, TlsClients};
 
@@ -45,6 +46,14 @@ pub(super) struct StoreAnswer {
     /// The time of the server's clock.
     pub(super) date: Option<SystemTime>,
     pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+/// Why a request has no answer.
+enum Failure {
+    /// The store cannot be reached, or does not answer.
+    NoAnswer(String),
+    /// What was asked for has an answer that cannot be used: it is too large, for example.
+    NotUsable(String),
 }
 
 impl StoreAnswer {
@@ -108,7 +117,9 @@ impl StoreServer {
         self.outage.check()?;
         let (_, tls) = self.tls()?;
         let sent = run(self.exchange(tls, limit.min(self.limit), request));
-        let answer = sent.unwrap_or_else(|error| Err(format!("cannot connect to {}: {error}", self.who)));
+        let no_thread =
+            |error: std::io::Error| Failure::NoAnswer(format!("cannot connect to {}: {error}", self.who));
+        let answer = sent.unwrap_or_else(|error| Err(no_thread(error)));
         match answer {
             Ok(answer) => {
                 if !answer.is_unavailable() {
@@ -116,7 +127,8 @@ impl StoreServer {
                 }
                 Ok(answer)
             }
-            Err(message) => Err(self.unavailable(message)),
+            Err(Failure::NoAnswer(message)) => Err(self.unavailable(message)),
+            Err(Failure::NotUsable(message)) => Err(SourceError::passing(message)),
         }
     }
 
@@ -132,19 +144,24 @@ impl StoreServer {
         tls: Arc<TlsClient>,
         limit: Duration,
         request: StoreRequest,
-    ) -> Result<StoreAnswer, String> {
+    ) -> Result<StoreAnswer, Failure> {
         let who = &*self.who;
         // Made for each request, because what they start belongs to the runtime of this thread.
-        let resolver = Resolver::from_system().map_err(|error| format!("cannot resolve names: {error}"))?;
+        let resolver = Resolver::from_system();
+        let resolver =
+            resolver.map_err(|error| Failure::NoAnswer(format!("cannot resolve names: {error}")))?;
         let http = HttpClient::new(tls, resolver, self.server.proxy.as_ref());
-        let http = http.map_err(|error| format!("cannot connect to {who}: {error}"))?;
-        let failed = |error: reqwest::Error| http.request_error(&error, who).message;
+        let http = http.map_err(|error| Failure::NoAnswer(format!("cannot connect to {who}: {error}")))?;
+        let failed = |error: reqwest::Error| Failure::NoAnswer(http.request_error(&error, who).message);
         let StoreRequest { method, url, headers, body } = request;
         let client = http.client().map_err(failed)?;
         let request = client.request(method, url).timeout(limit).headers(headers);
         let mut answer = request.body(body.to_string()).send().await.map_err(failed)?;
         let (status, date) = (answer.status().as_u16(), date(&answer));
-        let body = http.body(&mut answer, who).await.map_err(|error| error.message)?;
+        let body = http.body(&mut answer, who).await.map_err(|error| match error.kind {
+            SourceErrorKind::Malformed => Failure::NotUsable(error.message),
+            _ => Failure::NoAnswer(error.message),
+        })?;
         Ok(StoreAnswer { status, date, body })
     }
 }

@@ -90,6 +90,8 @@ fn answer(request: &RecordedRequest, state: &mut State) -> MockResponse {
             let data = json!({ "data": data, "metadata": { "version": version } });
             answered(200, &json!({ "lease_id": "", "data": data }))
         }
+        "database/creds/app" => answered(500, &json!({ "errors": ["dial tcp: connection refused"] })),
+        "secret/large" => MockResponse::ok("x".repeat(2 << 20)),
         "auth/token/lookup-self" => answered(200, &json!({ "data": { "ttl": state.ttl } })),
         "auth/token/revoke-self" => MockResponse::status(204),
         _ => answered(404, &json!({ "errors": [] })),
@@ -238,6 +240,24 @@ async fn process_starts_and_waits_for_a_store_that_is_away() {
         problems.contains("there is no secret at this path") && !problems.contains("sealed")
     };
     assert_eventually(TIMEOUT, "the other mistakes are shown", is_other).await;
+}
+
+#[tokio::test]
+async fn path_that_fails_concerns_no_other_secret_of_the_store() {
+    let (store, upstream) = (Store::start().await, MockUpstream::plain().await);
+    let secrets = [
+        ("database", "{ path: database/creds/app, field: password }"),
+        ("large", "{ path: secret/large, field: token }"),
+        ("crm", "{ path: secret/crm, field: token }"),
+    ];
+    let services: String = secrets.iter().map(|(name, secret)| bearer(name, &upstream, secret)).collect();
+    let sidekey =
+        Sidekey::configured(&store.configuration(&services)).file("id", "CANARY-secret-id").start().await;
+    assert_eq!(sidekey.get("/crm/x").await.status, 200);
+    let problems = state_of(&sidekey).await["config"]["problems"].to_string();
+    assert!(problems.contains("answered 500") && problems.contains("larger than 1 MiB"), "{problems}");
+    store.state.lock().token = "two".into();
+    assert_sends(&sidekey, &upstream, "crm", "two").await;
 }
 
 #[tokio::test]

@@ -206,7 +206,9 @@ impl VaultConnection {
         if answer.is_unavailable() {
             let secrets: Vec<_> = token.into_iter().collect();
             let text = answer::text(self.server.who(), answer.status, &answer.body, &secrets);
-            return Err(self.server.unavailable(text));
+            // The engine of this path has failed, such as one whose database is down. Other paths are not concerned.
+            let is_of_path = token.is_some() && matches!(answer.status, 500 | 502);
+            return Err(if is_of_path { SourceError::passing(text) } else { self.server.unavailable(text) });
         }
         Ok(answer)
     }
