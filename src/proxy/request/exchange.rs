@@ -122,10 +122,16 @@ impl Request<'_> {
         }
         if out.is_empty() {
             let credential = &self.service.credential;
-            if let (Some(subject), Some(tokens)) = (&self.subject, credential.caller_tokens()) {
-                tokens.obtain(subject, self.service.token_wait).await.map_err(subject::unavailable)?;
-            }
-            credential.wait_until_ready(self.service.token_wait).await;
+            let ready = async {
+                if let (Some(subject), Some(tokens)) = (&self.subject, credential.caller_tokens()) {
+                    tokens.obtain(subject, self.service.token_wait).await.map_err(subject::unavailable)?;
+                }
+                credential.wait_until_ready(self.service.token_wait).await;
+                Ok(())
+            };
+            let waited: Result<(), ProxyError> =
+                relay::while_connected(io, buffer, ready).await.map_err(ExchangeError::Abort)?;
+            waited?;
             self.write_head(&buffer.filled()[..self.head_length], out, &[])?;
         }
         Ok(())

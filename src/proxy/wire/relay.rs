@@ -15,7 +15,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -172,6 +172,34 @@ pub(crate) async fn await_response_head<C: Io, U: Io>(
             Ok(()) => Poll::Pending,
             Err(error) => Poll::Ready(Err(error)),
         },
+    })
+    .await
+}
+
+/// Waits for `future`. Fails if the caller closes its connection meanwhile. What it sends is read once: from then on it is not
+/// known whether it closes.
+pub(crate) async fn while_connected<C: Io, T>(
+    caller: &mut C,
+    buffer: &mut Buffer,
+    future: impl Future<Output = T>,
+) -> Result<T, RelayError> {
+    let mut future = pin!(future);
+    let mut is_silent = true;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        if is_silent {
+            match buffer.poll_fill(cx, caller) {
+                Poll::Ready(Ok(0)) => {
+                    return Poll::Ready(Err(RelayError::Downstream(io::ErrorKind::UnexpectedEof.into())));
+                }
+                Poll::Ready(Ok(_)) => is_silent = false,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(RelayError::Downstream(error))),
+                Poll::Pending => {}
+            }
+        }
+        Poll::Pending
     })
     .await
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::setup::{no_credential, service};
 use crate::harness::{
-    Gate, MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Request, Sidekey, TIMEOUT,
-    assert_eventually,
+    Gate, Http2, MockResponse, MockTokenEndpoint, MockTokenResponse, MockUpstream, Request, Sidekey, TIMEOUT,
+    assert_eventually, get,
 };
 
 /// The wait of these tests: longer than a test may take.
@@ -82,5 +82,25 @@ async fn request_does_not_wait_through_an_outage() {
     for _ in 0..3 {
         no_credential(&sidekey.get("/api/").await);
     }
+    assert_eq!(upstream.request_count(), 0);
+}
+
+/// It holds the permits of its caller.
+#[tokio::test]
+async fn request_whose_caller_goes_away_does_not_wait_for_a_token() {
+    let (upstream, endpoint) = (MockUpstream::plain().await, MockTokenEndpoint::plain().await);
+    endpoint.always(MockTokenResponse::issue(3600).delayed_until(&Gate::closed()));
+    let config = service("api", &upstream, &endpoint, "token_request: { timeout: 10m },", PATIENT);
+    let sidekey = Sidekey::serving(&config).start().await;
+    let mut with_body = sidekey.connect().await;
+    with_body.send("POST /api/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\npart").await;
+    let mut without = sidekey.connect().await;
+    without.send("GET /api/ HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let mut over_http2 = Http2::open(sidekey.address()).await;
+    let stream = over_http2.begin(get("/api/")).await;
+    let in_flight = async || sidekey.metric("sidekey_requests_in_flight", &[]).await;
+    assert_eventually(TIMEOUT, "all requests wait", async || in_flight().await == Some(3.0)).await;
+    drop((with_body, without, stream));
+    assert_eventually(TIMEOUT, "none of them waits", async || in_flight().await == Some(0.0)).await;
     assert_eq!(upstream.request_count(), 0);
 }
