@@ -242,6 +242,34 @@ async fn process_starts_and_waits_for_a_store_that_is_away() {
     assert_eventually(TIMEOUT, "the other mistakes are shown", is_other).await;
 }
 
+/// Whatever the request was, and also if it is the login itself that has no answer.
+#[tokio::test]
+async fn error_that_repeats_what_a_login_sent_is_shown_without_it() {
+    let (store, upstream) = (Store::start().await, MockUpstream::plain().await);
+    let text = store.configuration(&bearer("api", &upstream, "{ path: secret/crm, field: token }"));
+    let repeats = |status| {
+        let error = "cannot use CANARY-secret-id with hvs.CANARY1 here";
+        Some(answered(status, &json!({ "errors": [error] })))
+    };
+    let reads = Sidekey::configured(&text).file("id", "CANARY-secret-id").start_ready().await;
+    for status in [400, 429, 500] {
+        store.state.lock().instead = repeats(status);
+        let shown = async || state_of(&reads).await["config"]["stale_secrets"].to_string();
+        let said = format!("answered {status}: cannot use");
+        assert_eventually(TIMEOUT, &said, async || shown().await.contains(&said)).await;
+        assert!(!shown().await.contains("CANARY"), "{}", shown().await);
+    }
+    for status in [429, 500] {
+        store.state.lock().instead = repeats(status);
+        let logs_in = Sidekey::configured(&text).file("id", "CANARY-secret-id").start().await;
+        let problems = state_of(&logs_in).await["config"]["problems"].to_string();
+        let said = format!("answered {status}: cannot use");
+        assert!(problems.contains(&said) && !problems.contains("CANARY-secret-id"), "{problems}");
+        assert!(!logs_in.log().contains("CANARY-secret-id"), "{}", logs_in.log());
+    }
+    assert!(!reads.log().contains("CANARY"), "{}", reads.log());
+}
+
 #[tokio::test]
 async fn path_that_fails_concerns_no_other_secret_of_the_store() {
     let (store, upstream) = (Store::start().await, MockUpstream::plain().await);

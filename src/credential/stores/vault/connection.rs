@@ -49,15 +49,17 @@ pub(super) struct Call<'c> {
     pub(super) path: &'c str,
     pub(super) query: Option<&'c str>,
     pub(super) body: Option<Json>,
+    /// The secrets in the body.
+    pub(super) secrets: &'c [Secret],
 }
 
 impl<'c> Call<'c> {
     pub(super) fn get(path: &'c str) -> Self {
-        Self { method: Method::GET, path, query: None, body: None }
+        Self { method: Method::GET, path, query: None, body: None, secrets: &[] }
     }
 
     pub(super) fn put(path: &'c str, body: Json) -> Self {
-        Self { method: Method::PUT, path, query: None, body: Some(body) }
+        Self { method: Method::PUT, body: Some(body), ..Self::get(path) }
     }
 }
 
@@ -160,17 +162,21 @@ impl VaultConnection {
                     let facts = self.parse::<LookupAnswer>(&answer)?.data;
                     (facts.ttl, facts.renewable)
                 }
-                401 | 403 => return Err(self.refused(&answer, &[&token])),
+                401 | 403 => return Err(self.refused(&answer, std::slice::from_ref(&token))),
                 // Something in between that knows no such path: the token is used as it is.
                 _ => (0, false),
             };
             return Ok(Session::new((token, generation), asked, (ttl, is_renewable), false));
         }
         let request = self.settings.login.request()?.expect("every other method has a request");
-        let call = Call { method: Method::POST, path: &request.path, query: None, body: Some(request.body) };
+        let call = Call {
+            method: Method::POST,
+            secrets: &request.secrets,
+            ..Call::put(&request.path, request.body)
+        };
         let answer = self.send(&call, None)?;
         if answer.status != 200 {
-            return Err(self.refused(&answer, &request.secrets.iter().collect::<Vec<_>>()));
+            return Err(self.refused(&answer, call.secrets));
         }
         let Some(IssuedToken { mut client_token, lease_duration, renewable }) =
             self.parse::<LoginAnswer>(&answer)?.auth
@@ -182,8 +188,8 @@ impl VaultConnection {
         Ok(Session::new((token, generation), asked, (lease_duration, renewable), true))
     }
 
-    fn refused(&self, answer: &StoreAnswer, secrets: &[&Secret]) -> SourceError {
-        let text = answer::text(self.server.who(), answer.status, &answer.body, secrets);
+    fn refused(&self, answer: &StoreAnswer, sent: &[Secret]) -> SourceError {
+        let text = self.text(answer, &sent.iter().collect::<Vec<_>>());
         let advice = self.settings.login.advice(answer.status, &text);
         SourceError::new(format!(
             "the login by `{}` was refused: {text}{advice}",
@@ -204,8 +210,7 @@ impl VaultConnection {
     ) -> Result<StoreAnswer, SourceError> {
         let answer = self.server.send_within(limit, self.request(call, token)?)?;
         if answer.is_unavailable() {
-            let secrets: Vec<_> = token.into_iter().collect();
-            let text = answer::text(self.server.who(), answer.status, &answer.body, &secrets);
+            let text = self.text(&answer, &token.into_iter().chain(call.secrets).collect::<Vec<_>>());
             // The engine of this path has failed, such as one whose database is down. Other paths are not concerned.
             let is_of_path = token.is_some() && matches!(answer.status, 500 | 502);
             return Err(if is_of_path { SourceError::passing(text) } else { self.server.unavailable(text) });
@@ -249,8 +254,16 @@ impl VaultConnection {
 
     /// The error of an answer to a request for `what`.
     pub(super) fn error(&self, answer: &StoreAnswer, session: &Session, advice: &str) -> SourceError {
-        let text = answer::text(self.server.who(), answer.status, &answer.body, &[&session.token]);
+        let text = self.text(answer, &[&session.token]);
         SourceError::new(format!("{text}{advice}"))
+    }
+
+    /// The text of an error, without what was sent, and without what a login sends: the answer to another request may repeat it.
+    fn text(&self, answer: &StoreAnswer, sent: &[&Secret]) -> String {
+        let login = self.settings.login.request().ok().flatten();
+        let of_login = login.iter().flat_map(|request| &request.secrets);
+        let secrets: Vec<_> = sent.iter().copied().chain(of_login).collect();
+        answer::text(self.server.who(), answer.status, &answer.body, &secrets)
     }
 
     /// Sends a request that ends something, if there is a login that `is_it` accepts. Its failure has no effect.
