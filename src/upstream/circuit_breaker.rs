@@ -111,10 +111,12 @@ impl CircuitBreaker {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::advance;
+
     use super::*;
 
-    #[test]
-    fn breaker_opens_after_failures_and_admits_one_probe() {
+    #[tokio::test(start_paused = true)]
+    async fn breaker_opens_after_failures_and_admits_one_probe() {
         let breaker = CircuitBreaker::new(3, Duration::from_millis(30));
         for _ in 0..2 {
             assert_eq!(breaker.record_failure(), Transition::None);
@@ -127,12 +129,12 @@ mod tests {
         assert!(!breaker.is_open());
         assert_eq!(breaker.record_failure(), Transition::Opened);
         assert!(breaker.is_open() && breaker.try_acquire().is_err());
-        std::thread::sleep(Duration::from_millis(60));
+        advance(Duration::from_millis(60)).await;
         assert_eq!(breaker.try_acquire(), Ok(true), "half-open: the probe");
         assert!(breaker.try_acquire().is_err(), "and no other request");
         assert_eq!(breaker.record_failure(), Transition::None, "it stays open");
         assert!(breaker.try_acquire().is_err());
-        std::thread::sleep(Duration::from_millis(60));
+        advance(Duration::from_millis(60)).await;
         assert_eq!(breaker.try_acquire(), Ok(true));
         assert!(breaker.is_open(), "until the probe has succeeded");
         assert_eq!(breaker.record_success(), Transition::Closed);
@@ -141,11 +143,11 @@ mod tests {
         assert_eq!(breaker.try_acquire(), Ok(false));
     }
 
-    #[test]
-    fn probe_without_a_result_is_that_of_the_next_request() {
+    #[tokio::test(start_paused = true)]
+    async fn probe_without_a_result_is_that_of_the_next_request() {
         let breaker = CircuitBreaker::new(1, Duration::from_millis(30));
         breaker.record_failure();
-        std::thread::sleep(Duration::from_millis(60));
+        advance(Duration::from_millis(60)).await;
         assert_eq!(breaker.try_acquire(), Ok(true));
         assert!(breaker.try_acquire().is_err());
         breaker.probe_ended();
@@ -153,7 +155,7 @@ mod tests {
         assert_eq!(breaker.record_failure(), Transition::None);
         breaker.probe_ended();
         assert!(breaker.try_acquire().is_err(), "a probe that has failed is over");
-        std::thread::sleep(Duration::from_millis(60));
+        advance(Duration::from_millis(60)).await;
         assert_eq!(breaker.try_acquire(), Ok(true));
         assert_eq!(breaker.record_success(), Transition::Closed);
         breaker.probe_ended();
