@@ -252,6 +252,8 @@ async fn error_that_repeats_what_a_login_sent_is_shown_without_it() {
         Some(answered(status, &json!({ "errors": [error] })))
     };
     let reads = Sidekey::configured(&text).file("id", "CANARY-secret-id").start_ready().await;
+    // What was sent is masked, and not what another login would send.
+    reads.write("id", "another-secret-id");
     for status in [400, 429, 500] {
         store.state.lock().instead = repeats(status);
         let shown = async || state_of(&reads).await["config"]["stale_secrets"].to_string();

@@ -32,6 +32,8 @@ pub(in crate::credential) struct VaultConnection {
     pub(super) server: StoreServer,
     state: Mutex<State>,
     refusal: Outage,
+    /// The secrets that the last login has sent, so that no error shows them.
+    sent: Mutex<Vec<Secret>>,
     pub(super) mounts: Mutex<Mounts>,
 }
 
@@ -49,13 +51,11 @@ pub(super) struct Call<'c> {
     pub(super) path: &'c str,
     pub(super) query: Option<&'c str>,
     pub(super) body: Option<Json>,
-    /// The secrets in the body.
-    pub(super) secrets: &'c [Secret],
 }
 
 impl<'c> Call<'c> {
     pub(super) fn get(path: &'c str) -> Self {
-        Self { method: Method::GET, path, query: None, body: None, secrets: &[] }
+        Self { method: Method::GET, path, query: None, body: None }
     }
 
     pub(super) fn put(path: &'c str, body: Json) -> Self {
@@ -68,7 +68,8 @@ impl VaultConnection {
     pub(super) fn new(settings: VaultSettings) -> Self {
         let server = StoreServer::new(settings.server.clone(), "Vault", settings.limit);
         let refusal = Outage::new(MAX_REFUSAL);
-        Self { settings, server, state: Mutex::default(), refusal, mounts: Mutex::default() }
+        let (state, sent, mounts) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { settings, server, state, refusal, sent, mounts }
     }
 
     /// Whether it has these settings.
@@ -162,21 +163,18 @@ impl VaultConnection {
                     let facts = self.parse::<LookupAnswer>(&answer)?.data;
                     (facts.ttl, facts.renewable)
                 }
-                401 | 403 => return Err(self.refused(&answer, std::slice::from_ref(&token))),
+                401 | 403 => return Err(self.refused(&answer, Some(&token))),
                 // Something in between that knows no such path: the token is used as it is.
                 _ => (0, false),
             };
             return Ok(Session::new((token, generation), asked, (ttl, is_renewable), false));
         }
         let request = self.settings.login.request()?.expect("every other method has a request");
-        let call = Call {
-            method: Method::POST,
-            secrets: &request.secrets,
-            ..Call::put(&request.path, request.body)
-        };
+        *self.sent.lock() = request.secrets;
+        let call = Call { method: Method::POST, ..Call::put(&request.path, request.body) };
         let answer = self.send(&call, None)?;
         if answer.status != 200 {
-            return Err(self.refused(&answer, call.secrets));
+            return Err(self.refused(&answer, None));
         }
         let Some(IssuedToken { mut client_token, lease_duration, renewable }) =
             self.parse::<LoginAnswer>(&answer)?.auth
@@ -188,8 +186,8 @@ impl VaultConnection {
         Ok(Session::new((token, generation), asked, (lease_duration, renewable), true))
     }
 
-    fn refused(&self, answer: &StoreAnswer, sent: &[Secret]) -> SourceError {
-        let text = self.text(answer, &sent.iter().collect::<Vec<_>>());
+    fn refused(&self, answer: &StoreAnswer, token: Option<&Secret>) -> SourceError {
+        let text = self.text(answer, token);
         let advice = self.settings.login.advice(answer.status, &text);
         SourceError::new(format!(
             "the login by `{}` was refused: {text}{advice}",
@@ -210,7 +208,7 @@ impl VaultConnection {
     ) -> Result<StoreAnswer, SourceError> {
         let answer = self.server.send_within(limit, self.request(call, token)?)?;
         if answer.is_unavailable() {
-            let text = self.text(&answer, &token.into_iter().chain(call.secrets).collect::<Vec<_>>());
+            let text = self.text(&answer, token);
             // The engine of this path has failed, such as one whose database is down. Other paths are not concerned.
             let is_of_path = token.is_some() && matches!(answer.status, 500 | 502);
             return Err(if is_of_path { SourceError::passing(text) } else { self.server.unavailable(text) });
@@ -254,15 +252,14 @@ impl VaultConnection {
 
     /// The error of an answer to a request for `what`.
     pub(super) fn error(&self, answer: &StoreAnswer, session: &Session, advice: &str) -> SourceError {
-        let text = self.text(answer, &[&session.token]);
+        let text = self.text(answer, Some(&session.token));
         SourceError::new(format!("{text}{advice}"))
     }
 
-    /// The text of an error, without what was sent, and without what a login sends: the answer to another request may repeat it.
-    fn text(&self, answer: &StoreAnswer, sent: &[&Secret]) -> String {
-        let login = self.settings.login.request().ok().flatten();
-        let of_login = login.iter().flat_map(|request| &request.secrets);
-        let secrets: Vec<_> = sent.iter().copied().chain(of_login).collect();
+    /// The text of an error, without the token of the request and what the last login has sent: the answer to any request may repeat it.
+    fn text(&self, answer: &StoreAnswer, token: Option<&Secret>) -> String {
+        let sent = self.sent.lock();
+        let secrets: Vec<_> = token.into_iter().chain(&*sent).collect();
         answer::text(self.server.who(), answer.status, &answer.body, &secrets)
     }
 
