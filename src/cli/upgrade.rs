@@ -82,12 +82,12 @@ pub(super) fn offer(path: Option<&Path>, app: &Arc<App>) -> impl Future<Output =
 /// second would find the upgrade socket in use, or take over from the first.
 pub(super) fn spawn_new_process() {
     static IS_STARTED: AtomicBool = AtomicBool::new(false);
+    let mut arguments = std::env::args_os();
+    let Some(program) = arguments.next() else { return };
     if IS_STARTED.swap(true, Ordering::Relaxed) {
         tracing::warn!("an upgrade is in progress, so that no other process is started");
         return;
     }
-    let mut arguments = std::env::args_os();
-    let Some(program) = arguments.next() else { return };
     let arguments: Vec<_> = arguments.filter(|argument| argument != "--upgrade").collect();
     let mut command = std::process::Command::new(&program);
     command.args(arguments).arg("--upgrade").env_remove(WATCHDOG_PID);

@@ -224,6 +224,7 @@ mod tests {
             "a=1; b=2; sid=mine"
         );
     }
+
     #[test]
     fn cookie_that_connection_names_is_dropped() {
         let joining = Fixed::fields([]).with_cookie("sid".into(), HeaderValue::from_static("sid=mine"));

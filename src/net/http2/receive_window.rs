@@ -17,7 +17,7 @@ impl ReceiveWindow {
         Self { size: size as usize, left: i64::from(size), unacknowledged: 0 }
     }
 
-    /// Its size.
+    /// The size of the window, in bytes.
     pub(super) fn size(&self) -> usize {
         self.size
     }

@@ -380,7 +380,9 @@ fn sign(
     };
     let target = match rewritten.path_and_query {
         // HTTP/2 has a target in one form only, which must be the one that is signed.
-        target if endpoint.may_share(requirements(head, attempt)) => encode_target(target),
+        target if endpoint.may_share(protocol_requirements(&head.meta, attempt.is_http2)) => {
+            encode_target(target)
+        }
         target => target.into(),
     };
     let (path, query) = split_query(&target);
@@ -429,8 +431,8 @@ fn sign(
 }
 
 /// What decides the version of HTTP in which a request is sent.
-fn requirements(head: &RequestHead<'_, '_>, attempt: &Attempt<'_>) -> ProtocolRequirements {
-    ProtocolRequirements { downstream_http2: attempt.is_http2, websocket: head.meta.is_websocket }
+pub(super) fn protocol_requirements(meta: &RequestMeta, is_http2: bool) -> ProtocolRequirements {
+    ProtocolRequirements { downstream_http2: is_http2, websocket: meta.is_websocket }
 }
 
 /// Splits a request target into path and query. Searches bytes, because this is done for every request.

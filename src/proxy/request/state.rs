@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::caller::RequestCaller;
-use super::prepare::PreparedRequest;
+use super::prepare::{PreparedRequest, protocol_requirements};
 use super::wildcard::EndpointSlot;
 use crate::credential::{CredentialVersion, SentSecrets};
 use crate::metrics::MethodLabel;
@@ -171,10 +171,7 @@ impl<'p> Request<'p> {
             is_probe: false,
             _caller_permit: caller_permit,
             caller,
-            protocol_requirements: ProtocolRequirements {
-                downstream_http2: is_http2,
-                websocket: meta.is_websocket,
-            },
+            protocol_requirements: protocol_requirements(&meta, is_http2),
             body: whole_body(service, &meta),
             meta,
             head_length,

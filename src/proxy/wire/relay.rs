@@ -190,13 +190,9 @@ pub(crate) async fn while_connected<C: Io, T>(
             return Poll::Ready(Ok(output));
         }
         if is_silent {
-            match buffer.poll_fill(cx, caller) {
-                Poll::Ready(Ok(0)) => {
-                    return Poll::Ready(Err(RelayError::Downstream(io::ErrorKind::UnexpectedEof.into())));
-                }
-                Poll::Ready(Ok(_)) => is_silent = false,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(RelayError::Downstream(error))),
-                Poll::Pending => {}
+            match poll_downstream(caller, buffer, cx) {
+                Ok(is_ready) => is_silent = !is_ready,
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
         Poll::Pending
@@ -212,13 +208,20 @@ fn poll_downstream_closed<C: Io>(
     buffer: &mut Buffer,
     cx: &mut Context<'_>,
 ) -> Result<(), RelayError> {
-    if !buffer.is_empty() {
-        return Ok(());
-    }
+    if buffer.is_empty() { poll_downstream(caller, buffer, cx).map(drop) } else { Ok(()) }
+}
+
+/// Reads what the caller sends, into `buffer`; returns whether it has sent anything. Fails if it has closed its connection.
+fn poll_downstream<C: Io>(
+    caller: &mut C,
+    buffer: &mut Buffer,
+    cx: &mut Context<'_>,
+) -> Result<bool, RelayError> {
     match buffer.poll_fill(cx, caller) {
         Poll::Ready(Ok(0)) => Err(RelayError::Downstream(io::ErrorKind::UnexpectedEof.into())),
+        Poll::Ready(Ok(_)) => Ok(true),
         Poll::Ready(Err(error)) => Err(RelayError::Downstream(error)),
-        Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
+        Poll::Pending => Ok(false),
     }
 }
 
